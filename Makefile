@@ -1,0 +1,43 @@
+# Two commands do all set-up:  make demo  runs a search on the embedded corpus,  make test  the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint lock clean
+
+demo: $(READY)
+	@echo "serhpo demo: synthesises a small speech corpus once, then runs a real search of 12 trials on it"
+	@echo "(Ray Tune + Optuna, two at a time). Takes about 3 minutes on two CPU cores, writes a report."
+	@$(BIN)/serhpo search --space smoke
+
+test: lint
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(READY): requirements.lock pyproject.toml
+	@echo "serhpo: installing the pinned set into $(VENV), about 2.5 GB; one to several minutes"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "serhpo needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+# The lock is what an empty environment resolves to today. torch comes first: later releases than the one
+# named here bring several GB of CUDA along.
+lock:
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet torch==2.13.0
+	$(VENV)-lock/bin/pip install --quiet hatchling editables '.[synth,dashboard,dev]'
+	@{ echo "# Made by \`make lock\`; installs with pip. Ranges and reasons stand in pyproject.toml."; \
+	   $(VENV)-lock/bin/pip freeze --exclude serhpo | sed 's/^\(torch==[^+]*\)+.*/\1/'; } > requirements.lock
+	rm -rf $(VENV)-lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,17 @@
+"""The feature cache: each utterance's features are computed once and shared by every worker.
+
+The name of a shard is a digest of the extractor and of the recordings in it (their bytes, not their
+names), so a file either holds exactly what is asked for or does not exist: nothing is ever out of date,
+and a change to one recording makes one shard anew. Filling may be killed, repeated, or started twice.
+
+    shards = plan(corpus, extractor, home() / "cache")
+    store = open_store(fill(shards, run=executor.map))
+"""
+
+from __future__ import annotations
+
+from serhpo.cache.builder import AudioSource, Run, Shard, build, fill, plan
+from serhpo.cache.shard import verify
+from serhpo.cache.store import FeatureStore, open_store
+
+__all__ = ["AudioSource", "FeatureStore", "Run", "Shard", "build", "fill", "open_store", "plan", "verify"]

@@ -1,0 +1,94 @@
+"""``serhpo``: the commands, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from serhpo import __version__
+from serhpo.cli import check, console, corpus, read, search
+from serhpo.errors import SerhpoError, UsageError
+
+HELP = """Search joint speech-emotion models: emotion classes and valence/arousal/dominance at once.
+
+`serhpo search --space full` runs Ray Tune and Optuna over encoders, attention and loss weighting, prunes
+on accuracy and CCC together, and leaves a Pareto front to review: `serhpo front`, `serhpo report`.
+"""
+
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+)
+app.add_typer(corpus.app, name="corpus")
+app.command()(check.check)
+app.command()(search.features)
+app.command()(search.search)
+app.command()(search.resume)
+app.command()(read.status)
+app.command()(read.front)
+app.command()(read.report)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"serhpo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works after any command.")] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line and end the process with the exit code of what happened."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    as_json = "--json" in arguments
+    try:
+        code = app(arguments, standalone_mode=False)
+    except typer.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        console.error("Interrupted")
+        code = 130
+    except _USAGE_ERROR as error:
+        code = _tell(UsageError(str(error), hint="serhpo --help"), as_json, debug)
+    except SerhpoError as error:
+        code = _tell(error, as_json, debug)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed our output
+        code = 0
+    except Exception as error:
+        bug = SerhpoError(
+            f"A bug in serhpo: {type(error).__name__}: {error}",
+            hint="run again with --debug for the traceback",
+        )
+        code = _tell(bug, as_json, debug)
+    sys.exit(code or 0)
+
+
+# Typer carries its own copy of click; its base of all usage errors is public through BadParameter only.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
+
+
+def _tell(error: SerhpoError, as_json: bool, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    if as_json:
+        console.print_json(error.to_json())
+    else:
+        console.error(str(error))
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""``serhpo check``: every reason why a search would not start, all at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from serhpo.cli import console
+from serhpo.config import home
+from serhpo.errors import Problem, SerhpoError, StorageError
+
+NEEDED_BYTES = 200 * 2**20
+"""Free space below which a search would most likely fill the disk."""
+
+
+def check(
+    corpus: Annotated[Path | None, typer.Option(help="Corpus to check; without it the embedded one.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Search space to check, by name or path; without it `full`.")
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Find every problem of corpus, space and disk; exit 0 only if a search would start."""
+    from serhpo.cli.search import find_corpus
+    from serhpo.corpus.folds import make_folds
+    from serhpo.search.space import load_space
+
+    findings: list[str] = []
+    errors: list[SerhpoError] = []
+
+    def attempt(what: str, step: Callable[[], Any]) -> Any:
+        try:
+            result = step()
+        except SerhpoError as error:
+            errors.append(error)
+            return None
+        findings.append(what)
+        return result
+
+    attempt(f"{home()} can be written", _writable)
+    loaded_space = attempt(f"space `{space or 'full'}` is valid", lambda: load_space(space or "full"))
+    loaded = attempt("corpus is readable", lambda: find_corpus(corpus, quiet=as_json))
+    clean = loaded and attempt(
+        f"corpus `{loaded.name}`: {len(loaded)} utterances, no problems", loaded.require_clean
+    )
+    if clean and loaded_space:
+        attempt(
+            f"speakers divide by {loaded_space.protocol.name}",
+            lambda: make_folds(clean, loaded_space.protocol),
+        )
+    _tell(findings, errors, as_json)
+
+
+def _writable() -> None:
+    """Make sure that studies and features can be stored."""
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".check-{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise StorageError.from_os_error(error, folder) from error
+    if (free := shutil.disk_usage(folder).free) < NEEDED_BYTES:
+        raise StorageError(
+            "The disk is nearly full",
+            where=folder,
+            got=f"{free / 2**20:.0f} MiB free",
+            allowed=f"{NEEDED_BYTES >> 20} MiB",
+        )
+
+
+def _tell(findings: list[str], errors: list[SerhpoError], as_json: bool) -> None:
+    if not errors:
+        if as_json:
+            console.print_json({"schema_version": 1, "ok": True, "checked": findings})
+        for finding in () if as_json else findings:
+            console.out.print(f"ok: {finding}", markup=False)
+        return
+    for finding in () if as_json else findings:
+        console.say(f"ok: {finding}")
+    if len(errors) == 1:
+        raise errors[0]
+    problems = [problem for error in errors for problem in (error.problems or (_as_problem(error),))]
+    worst = type(min(errors, key=lambda error: error.exit_code))
+    raise worst("A search would not start", problems=problems)
+
+
+def _as_problem(error: SerhpoError) -> Problem:
+    detail = "; ".join(
+        f"{name} {text}" for name, text in (("got", error.got), ("allowed", error.allowed)) if text
+    )
+    return Problem(f"{error.what} ({detail})" if detail else error.what, file=error.where)

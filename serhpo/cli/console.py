@@ -1,0 +1,58 @@
+"""Where output goes: results to stdout, progress and errors to stderr, ``--json`` one document alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """The one document of a command under ``--json``."""
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """A line of progress, to stderr."""
+    err.print(escape(text))
+
+
+def error(text: str) -> None:
+    """An error message, to stderr."""
+    first, _, rest = text.partition("\n")
+    err.print(f"[bold red]error:[/] {escape(first)}")
+    if rest:
+        err.print(escape(rest))
+
+
+@contextmanager
+def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, one line at the end elsewhere.
+
+    Yields:
+        A function of (done, in all).
+    """
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        counted = [0, 0]
+
+        def update(done: int, total: int) -> None:
+            counted[:] = [done, total]
+            bar.update(task, completed=done, total=total)
+
+        yield update
+    say(f"{what}: {counted[0]} {unit}")

@@ -1,0 +1,103 @@
+"""``serhpo search --dry-run``: what a search would do, where everything would lie; starts nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.table import Table
+
+from serhpo.cli import console
+from serhpo.config import home
+
+if TYPE_CHECKING:
+    from serhpo.search.parameter import Parameter
+    from serhpo.search.prepare import Plan
+
+
+def print_plan(plan: Plan, name: str, as_json: bool) -> None:
+    """Print the resolved search, as tables or as JSON."""
+    document = plan_document(plan, name)
+    if as_json:
+        console.print_json(document)
+        return
+    print_ = console.out.print
+    print_(f"[bold]Study {name}[/], corpus {document['corpus']['name']} at {document['corpus']['root']}\n")
+    sections = {key: document[key] for key in ("search", "protocol", "defaults")}
+    print_(yaml.safe_dump(sections, sort_keys=False), markup=False)
+    table = Table("parameter", "values", "only when", title=f"{len(document['parameters'])} parameters")
+    for key, row in document["parameters"].items():
+        table.add_row(key, row["values"], row["when"])
+    print_(table)
+    for fold in document["folds"]:
+        print_(
+            ", ".join(f"{key} {' '.join(value) if key != 'name' else value}" for key, value in fold.items()),
+            markup=False,
+        )
+    budget = document["epochs"]
+    print_(f"\n{plan.space.protocol.name}: {document['claim']}", markup=False)
+    rungs = ", ".join(map(str, budget["rungs"])) or "none"
+    print_(
+        f"Epochs: {budget['least']} if one in {plan.space.search.reduction_factor} survives each rung "
+        f"(epochs {rungs}), {budget['most']} without pruning; each trains {len(plan.folds)} folds"
+    )
+    for what, path in document["places"].items():
+        print_(f"{what}: {path}", markup=False)
+    print_("Nothing was started.")
+
+
+def plan_document(plan: Plan, name: str) -> dict[str, Any]:
+    """What ``--dry-run --json`` prints."""
+    from dataclasses import asdict
+
+    from serhpo.corpus.folds import level
+    from serhpo.search.rungs import expected_epochs, rung_levels
+    from serhpo.study import studies_folder
+
+    s = plan.space.search
+    shape = (s.epochs, s.grace_period, s.reduction_factor)
+    data = plan.space.model_dump(mode="json", by_alias=True)
+    return {
+        "schema_version": 1,
+        "study": name,
+        "space": plan.space_name,
+        "corpus": {"name": plan.corpus.name, "root": str(plan.corpus.root), "utterances": len(plan.corpus)},
+        "search": data["search"],
+        "protocol": data["protocol"],
+        "claim": level(plan.space.protocol),
+        "defaults": data["defaults"],
+        "parameters": {key: describe(parameter) for key, parameter in plan.space.parameters.items()},
+        "folds": [
+            {key: list(v) if key != "name" else v for key, v in asdict(fold).items()} for fold in plan.folds
+        ],
+        "epochs": {
+            "rungs": rung_levels(*shape),
+            "least": expected_epochs(s.trials, *shape),
+            "most": s.trials * s.epochs,
+        },
+        "places": {
+            "study": str(studies_folder() / name),
+            "features": str(home() / "cache"),
+            "report": str(studies_folder() / name / "report.html"),
+        },
+    }
+
+
+def describe(parameter: Parameter) -> dict[str, str]:
+    """A parameter's range and conditions in words."""
+    bounds = parameter.float_ or parameter.int_
+    if bounds:
+        scale = ", log" if parameter.log else f", step {parameter.step:g}" if parameter.step else ""
+        values = f"{'float' if parameter.float_ else 'int'} [{bounds[0]:g}, {bounds[1]:g}]{scale}"
+    elif parameter.subset is not None:
+        values = f"{len(parameter.values())} subsets of {', '.join(parameter.subset)}"
+    else:
+        values = ", ".join(map(str, parameter.values()))
+    when = ", ".join(f"{key} {_condition(value)}" for key, value in parameter.when.items())
+    return {"values": values, "when": when}
+
+
+def _condition(condition: Any) -> str:
+    if isinstance(condition, list):
+        return " or ".join(map(str, condition))
+    return str(condition) if hasattr(condition, "has") else f"= {condition}"

@@ -1,0 +1,163 @@
+"""``serhpo search``, ``resume`` and ``features``: the commands that compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from serhpo.cli import console
+from serhpo.errors import UsageError
+
+if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
+    from serhpo.corpus.table import Corpus
+    from serhpo.search.prepare import Plan
+    from serhpo.study import Study
+
+CorpusOption = Annotated[Path | None, typer.Option(help="Folder of the corpus; without it the embedded one.")]
+SpaceOption = Annotated[
+    str, typer.Option(help="Search space: a name (smoke, quick, paper, full) or a YAML file.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value: pin a parameter or change a setting; repeatable."),
+]
+
+
+def search(
+    space: SpaceOption = "full",
+    corpus: CorpusOption = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study; without it space and time.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials to run.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, nsga2 or random.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the study.")] = None,
+    settings: SetOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would happen; start nothing.")
+    ] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Search a space for the best joint models and leave a study with its Pareto front."""
+    from serhpo.search import prepare
+
+    plan = _plan(space, corpus, settings or [], {"trials": trials, "sampler": sampler, "seed": seed}, as_json)
+    if name is not None and (not name or "/" in name or name.startswith(".")):
+        raise UsageError("A study's name is a plain folder name", where="--name", got=name)
+    name = name or prepare.default_name(space)
+    if dry_run:
+        from serhpo.cli.dry_run import print_plan
+
+        print_plan(plan, name, as_json)
+        return
+    _announce(plan)
+    shards = _fill(plan)
+    _run(prepare.create_study(plan, name), plan, shards, as_json)
+
+
+def resume(
+    study: Annotated[str, typer.Argument(help="Name or folder of the study.")],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="New number of trials in all; makes a study grow.")
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Go on with a study: the trials that were cut off first, then those still missing."""
+    from serhpo.search import prepare
+    from serhpo.study import open_study
+
+    opened = open_study(study)
+    if trials is not None and trials < opened.asked:
+        raise UsageError(
+            "A study can only grow", where="--trials", got=trials, allowed=f"{opened.asked} or more"
+        )
+    plan = prepare.reopen(opened)
+    shards = _fill(plan)
+    with opened.driving():
+        opened.journal.set_user_attr("asked", trials or opened.asked)
+        opened.journal.set_user_attr("resumed", opened.resumed + 1)
+    _run(opened, plan, shards, as_json)
+
+
+def features(
+    space: SpaceOption = "full",
+    corpus: CorpusOption = None,
+    settings: SetOption = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Fill the feature cache for everything a space can ask for. Can be stopped and run again."""
+    plan = _plan(space, corpus, settings or [], {}, as_json)
+    shards = _fill(plan)
+    files = [str(path) for group in shards.values() for path in group]
+    if as_json:
+        console.print_json({"schema_version": 1, "shards": files})
+    else:
+        size = sum(Path(file).stat().st_size for file in files)
+        console.out.print(f"{len(files)} cache files, {size / 2**20:.1f} MiB")
+
+
+def find_corpus(path: Path | None, quiet: bool = False) -> Corpus:
+    """The corpus at a path; without one the embedded corpus, generated at first use."""
+    from serhpo.corpus import embedded_corpus, read_corpus
+
+    if path is not None:
+        return read_corpus(path)
+    if not quiet:
+        console.say(
+            "No --corpus given: using the embedded synthetic corpus (says nothing about human speech)"
+        )
+    return read_corpus(embedded_corpus())
+
+
+def _plan(space: str, corpus: Path | None, settings: list[str], options: dict[str, Any], quiet: bool) -> Plan:
+    from serhpo.search.prepare import make_plan
+    from serhpo.search.space import load_space, parse_settings
+
+    given = {f"search.{key}": value for key, value in options.items() if value is not None}
+    loaded = load_space(space)
+    if pins := {**parse_settings(settings), **given}:
+        loaded = loaded.pinned(pins, f"{space} with {', '.join(f'{k}={v}' for k, v in pins.items())}")
+    return make_plan(loaded, space, find_corpus(corpus, quiet))
+
+
+def _announce(plan: Plan) -> None:
+    from serhpo.search.rungs import expected_epochs, rung_levels
+
+    s = plan.space.search
+    labelled = len(plan.corpus) - plan.corpus.summary()["unlabelled"]
+    levels = ", ".join(map(str, rung_levels(s.epochs, s.grace_period, s.reduction_factor)))
+    fewest = expected_epochs(s.trials, s.epochs, s.grace_period, s.reduction_factor)
+    console.say(
+        f"Corpus {plan.corpus.name}: {len(plan.corpus)} utterances, {labelled} of them labelled, "
+        f"{len(plan.corpus.speakers)} speakers; {plan.space.protocol.name}, {len(plan.folds)} folds"
+    )
+    console.say(
+        f"Search: {s.trials} trials over {len(plan.space.parameters)} parameters, "
+        f"compared at epochs {levels or 'none'}; {fewest} to {s.trials * s.epochs} epochs in all, "
+        f"{s.concurrent or 'as many as fit'} trials at a time"
+    )
+
+
+def _fill(plan: Plan) -> Any:
+    from serhpo.search.prepare import fill_features
+
+    with console.progress("features", "utterances") as update:
+        return fill_features(plan, update)
+
+
+def _run(study: Study, plan: Plan, shards: Any, as_json: bool) -> None:
+    from serhpo.cli.read import print_front
+    from serhpo.report import write_report
+    from serhpo.search.live import Live
+    from serhpo.search.prepare import make_context
+    from serhpo.search.runner import run
+
+    console.say(f"Study {study.name} in {study.path}")
+    with Live(console.err, study) as live:
+        run(study, plan.space, make_context(plan, shards, study), live)
+    print_front(study, as_json)
+    report = write_report(study)
+    if not as_json:
+        console.out.print(f"report: {report}", markup=False)
+        grow = f"serhpo resume {study.name} --trials {2 * study.asked}"
+        console.out.print(f"next:   serhpo front {study.name} --json · {grow}", markup=False)

@@ -1,0 +1,57 @@
+"""The machines a search runs on: join or start Ray, and refuse early what cannot work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from serhpo.errors import ResourceError
+
+# Threads that wait for work must sleep: spinning ones made two trials on two cores 9-20 times slower.
+WORKER_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+@contextmanager
+def connected(joining: bool) -> Iterator[None]:
+    """Be connected to Ray.
+
+    Args:
+        joining: To the cluster that runs already; else to a local one that ends with this command.
+    """
+    # Its tracebacks of single trials: those stand in the trial's error.txt, `serhpo status` tells them.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    ray.init(
+        include_dashboard=None if joining else False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def trials_at_once(cpus_per_trial: int, gpus_per_trial: float, limit: int | None) -> int:
+    """How many trials fit on the machines at hand, at most ``limit``.
+
+    Raises:
+        ResourceError: Not even one fits.
+    """
+    have = ray.cluster_resources()
+    cpus, gpus = have.get("CPU", 0.0), have.get("GPU", 0.0)
+    if cpus < cpus_per_trial or gpus < gpus_per_trial:
+        raise ResourceError(
+            "A trial needs more than the machines have",
+            where="search.cpus_per_trial, search.gpus_per_trial",
+            got=f"{cpus_per_trial} CPU and {gpus_per_trial:g} GPU per trial",
+            allowed=f"{cpus:g} CPU and {gpus:g} GPU in all",
+            hint="lower them with --set search.gpus_per_trial=0, or add machines",
+        )
+    fitting = int(cpus // cpus_per_trial)
+    if gpus_per_trial:
+        fitting = min(fitting, int(gpus / gpus_per_trial + 1e-9))
+    return min(fitting, limit) if limit else fitting

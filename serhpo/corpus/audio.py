@@ -1,0 +1,118 @@
+"""Recordings in: any format libsndfile knows, out as 16 kHz mono float32."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from serhpo.errors import AudioError
+
+SAMPLE_RATE = 16_000
+"""Hz; the rate every extractor works at."""
+
+
+def read_audio(
+    path: Path, start: float | None = None, end: float | None = None, source: str | None = None
+) -> npt.NDArray[np.float32]:
+    """Read a recording or a part of it.
+
+    Args:
+        path: The recording. Channels are averaged, other rates resampled.
+        start: Seconds from the beginning; None = from the beginning.
+        end: Seconds from the beginning; None = to the end.
+        source: ``label file:line`` that named the recording, for the error.
+
+    Returns:
+        float32 of shape (samples,), at least one, at 16 kHz, full scale ±1.
+
+    Raises:
+        AudioError: Missing, unreadable, truncated or empty file, a part that lies outside it, or a
+            sample that is not finite. Names the file, the source and the reason.
+    """
+    if reason := audio_problem(path):
+        raise _error(path, source, reason)
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, frames = file.samplerate, file.frames
+            first = round((start or 0.0) * rate)
+            last = frames if end is None else round(end * rate)
+            if not 0 <= first < last <= frames:
+                raise _error(
+                    path, source, f"no part {start or 0:g}-{end or frames / rate:g} s in {frames / rate:g} s"
+                )
+            file.seek(first)
+            samples = file.read(last - first, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _error(path, source, _reason(path, error)) from error
+    if len(samples) != last - first:
+        raise _error(path, source, f"ends after {len(samples)} of {last - first} samples")
+    mono = np.ascontiguousarray(samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1))
+    if not np.isfinite(mono).all():
+        raise _error(path, source, "holds samples that are not finite")
+    if rate != SAMPLE_RATE:
+        mono = soxr.resample(mono, rate, SAMPLE_RATE)
+        if not len(mono):
+            raise _error(path, source, "is too short to resample")
+    return np.asarray(mono, dtype=np.float32)
+
+
+def audio_seconds(path: Path) -> float:
+    """Length of a recording in seconds; reads the header only.
+
+    Raises:
+        AudioError: The file is missing or not a recording.
+    """
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _error(path, None, _reason(path, error)) from error
+    return float(info.frames / info.samplerate)
+
+
+def audio_problem(path: Path) -> str | None:
+    """Why a recording cannot be used, or None; reads headers only, so that a corpus is checked fast."""
+    try:
+        info = soundfile.info(path)
+        if info.frames == 0:
+            return "holds no samples"
+        missing = _missing_bytes(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        return _reason(path, error)
+    return f"is truncated: {missing} bytes are missing" if missing else None
+
+
+def _missing_bytes(path: Path) -> int:
+    """Bytes the ``data`` chunk of a WAV promises beyond the file's end.
+
+    libsndfile silently shortens such a file; half an utterance with a whole label is worse than an error.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF":
+            return 0
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", head)
+            if name == b"data":
+                streamed = length in (0, 0xFFFFFFFF)  # written to a pipe: length never filled in
+                return 0 if streamed else max(0, file.tell() + length - size)
+            file.seek(length + length % 2, 1)
+    return 0
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if not path.exists():
+        return "does not exist"
+    if path.is_file() and path.stat().st_size == 0:
+        return "is an empty file"
+    return str(getattr(error, "error_string", error)).rstrip(".")
+
+
+def _error(path: Path, source: str | None, reason: str) -> AudioError:
+    named = f"{path}, named in {source}" if source else path
+    return AudioError(f"Cannot use the recording {path.name}: {reason}", where=named)

@@ -1,0 +1,208 @@
+"""Which speakers train, validate and test; a speaker in two of them is an error, always."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from serhpo.config import Config
+from serhpo.corpus.table import Corpus
+from serhpo.errors import ConfigError, CorpusError, LeakageError, Problem, nearest
+
+PARTS = ("train", "validation", "test")
+_SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "dev": "validation",
+    "development": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Speaker ids of the three parts of one fold, each sorted."""
+
+    name: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+class ProtocolConfig(Config):
+    """How a corpus is divided.
+
+    Attributes:
+        name: ``holdout`` keeps one group (session) for the end and cross-validates over the others;
+            ``leave_one_session_out`` and ``leave_one_speaker_out`` test every group or speaker once;
+            ``predefined`` takes the corpus' own split.
+        folds: Number of folds of ``holdout``.
+        held_out: Group that ``holdout`` keeps for the end; None = the last one.
+    """
+
+    name: Literal["holdout", "leave_one_session_out", "leave_one_speaker_out", "predefined"] = "holdout"
+    folds: int = Field(default=2, ge=2)
+    held_out: str | None = None
+
+
+def make_folds(corpus: Corpus, protocol: ProtocolConfig) -> tuple[Fold, ...]:
+    """Divide the speakers of a corpus.
+
+    Raises:
+        ConfigError: The held-out group does not exist, or more folds are asked for than groups exist.
+        CorpusError: The corpus has too few sessions or speakers, or no split of its own.
+        LeakageError: A speaker would stand in two parts of one fold.
+    """
+    makers = {
+        "holdout": _holdout,
+        "leave_one_session_out": _leave_one_session_out,
+        "leave_one_speaker_out": _leave_one_speaker_out,
+        "predefined": _predefined,
+    }
+    folds = tuple(makers[protocol.name](corpus, protocol))
+    check_leakage(folds, corpus, protocol)
+    return folds
+
+
+def check_leakage(folds: Sequence[Fold], corpus: Corpus, protocol: ProtocolConfig | None = None) -> None:
+    """Make sure that no model is measured on a voice it was fitted to or chosen on.
+
+    Args:
+        folds: As made by :func:`make_folds` or read from a study.
+        corpus: Whose speakers they divide.
+        protocol: With ``holdout`` a test speaker of any fold may train or validate in none.
+
+    Raises:
+        LeakageError: A speaker stands in two parts of one fold, a held-out speaker trains or
+            validates, or a part is empty or names a speaker the corpus does not have.
+    """
+    known = set(corpus.speakers)
+    held_out = {speaker for fold in folds for speaker in fold.test}
+    problems: list[Problem] = []
+    for fold in folds:
+        parts = {part: set[str](getattr(fold, part)) for part in PARTS}
+        counts = Counter(speaker for part in parts.values() for speaker in part)
+        for speaker in sorted(name for name, times in counts.items() if times > 1):
+            places = " and ".join(part for part in PARTS if speaker in parts[part])
+            problems.append(Problem(f"speaker {speaker} stands in {places}", key=fold.name))
+        for part in PARTS:
+            if not parts[part]:
+                problems.append(Problem(f"no speaker in {part}", key=fold.name))
+            for speaker in sorted(parts[part] - known):
+                problems.append(Problem(f"{part} speaker {speaker} is not in the corpus", key=fold.name))
+        if protocol is not None and protocol.name == "holdout":
+            for speaker in sorted(held_out & (parts["train"] | parts["validation"]) - parts["test"]):
+                problems.append(Problem(f"held-out speaker {speaker} trains or validates", key=fold.name))
+    if problems:
+        raise LeakageError("The folds share speakers", where=corpus.root, problems=problems)
+
+
+def level(protocol: ProtocolConfig) -> str:
+    """What may be claimed of figures measured under a protocol, in one line for every table."""
+    return {
+        "holdout": "held-out session: the search never saw the test speakers",
+        "leave_one_session_out": "leave one session out: configuration selected on these speakers",
+        "leave_one_speaker_out": "leave one speaker out: configuration selected on these speakers",
+        "predefined": "the corpus' own split: the search never saw the test speakers",
+    }[protocol.name]
+
+
+def _holdout(corpus: Corpus, protocol: ProtocolConfig) -> Iterable[Fold]:
+    """The held-out group tests in every fold; part i of the others validates in fold i."""
+    groups = _groups(corpus, at_least=3)
+    held_out = protocol.held_out if protocol.held_out is not None else list(groups)[-1]
+    if held_out not in groups:
+        raise ConfigError(
+            f"No group `{held_out}` to hold out.{nearest(held_out, groups)}",
+            where="protocol.held_out",
+            allowed=", ".join(groups),
+        )
+    rest = [group for group in groups if group != held_out]
+    if protocol.folds > len(rest):
+        raise ConfigError(
+            "More folds than groups to divide",
+            where="protocol.folds",
+            got=protocol.folds,
+            allowed=f"2 to {len(rest)} with {held_out} held out",
+        )
+    parts = _balanced_parts(rest, Counter(corpus.column("group")), protocol.folds)
+    for number, part in enumerate(parts, start=1):
+        train = [group for group in rest if group not in part]
+        yield _fold(f"fold{number}", groups, train, part, [held_out])
+
+
+def _balanced_parts(groups: Sequence[str], sizes: Mapping[str, int], count: int) -> list[list[str]]:
+    """Largest group first, each into the part that is smallest so far."""
+    parts: list[list[str]] = [[] for _ in range(count)]
+    for group in sorted(groups, key=lambda name: (-sizes[name], groups.index(name))):
+        min(parts, key=lambda part: (sum(sizes[name] for name in part), len(part))).append(group)
+    return parts
+
+
+def _leave_one_session_out(corpus: Corpus, _: ProtocolConfig) -> Iterable[Fold]:
+    """Test one group, validate on the next one (the first after the last), train on the rest."""
+    groups = _groups(corpus, at_least=3)
+    names = list(groups)
+    for index, name in enumerate(names):
+        following = names[(index + 1) % len(names)]
+        yield _fold(
+            name, groups, [group for group in names if group not in (name, following)], [following], [name]
+        )
+
+
+def _leave_one_speaker_out(corpus: Corpus, _: ProtocolConfig) -> Iterable[Fold]:
+    """Test one speaker, validate on the others of that session, train on the other sessions."""
+    groups = _groups(corpus, at_least=2)
+    for group, members in groups.items():
+        if len(members) < 2:
+            raise CorpusError(
+                f"Leaving one speaker out needs two speakers in every session; {group} has {len(members)}",
+                where=corpus.root,
+                hint="use the protocol `holdout` or `leave_one_session_out`",
+            )
+        train = tuple(sorted(speaker for name in groups if name != group for speaker in groups[name]))
+        for speaker in members:
+            others = tuple(other for other in members if other != speaker)
+            yield Fold(speaker, train, others, (speaker,))
+
+
+def _predefined(corpus: Corpus, _: ProtocolConfig) -> Iterable[Fold]:
+    """The ``split`` column; rows with another split (or none) take part in nothing."""
+    speakers: dict[str, set[str]] = {part: set() for part in PARTS}
+    for split, speaker in zip(corpus.column("split"), corpus.column("speaker"), strict=True):
+        if split is not None and (part := _SPLITS.get(split.lower())):
+            speakers[part].add(speaker)
+    if missing := [part for part in PARTS if not speakers[part]]:
+        raise CorpusError(
+            f"The corpus has no split of its own: nothing marked {' or '.join(missing)}",
+            where=corpus.root,
+            hint="use the protocol `holdout`",
+        )
+    yield Fold("predefined", *(tuple(sorted(speakers[part])) for part in PARTS))
+
+
+def _groups(corpus: Corpus, at_least: int) -> dict[str, tuple[str, ...]]:
+    groups = corpus.groups
+    if len(groups) < at_least:
+        raise CorpusError(
+            f"The protocol needs at least {at_least} sessions, the corpus has {len(groups)}",
+            where=corpus.root,
+        )
+    return groups
+
+
+def _fold(
+    name: str,
+    groups: Mapping[str, Sequence[str]],
+    train: Iterable[str],
+    validation: Iterable[str],
+    test: Iterable[str],
+) -> Fold:
+    def speakers(part: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted({speaker for group in part for speaker in groups[group]}))
+
+    return Fold(name, speakers(train), speakers(validation), speakers(test))

@@ -1,0 +1,74 @@
+"""What an extractor is: frozen settings and a function from audio to frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serhpo.config import Config, digest
+
+Storage = Literal["float16", "int16"]
+
+
+class Extractor(Config, ABC):
+    """Turns one utterance into frames; its settings, name and version identify what comes out.
+
+    An extractor sees one utterance at a time, so no feature depends on how utterances are grouped.
+
+    Attributes:
+        name: The stream's name in configurations and in the cache.
+        version: To be raised whenever equal settings would give other numbers than before.
+        storage: How the cache keeps the frames; ``int16`` for values in [-1, 1).
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    storage: ClassVar[Storage] = "float16"
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Values per frame."""
+
+    @property
+    @abstractmethod
+    def frames_per_second(self) -> float:
+        """Frames per second of audio."""
+
+    @abstractmethod
+    def extract(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The frames of one utterance.
+
+        Args:
+            audio: Mono samples at 16 kHz, shape ``(samples,)``, at least one.
+
+        Returns:
+            Shape ``(frames, channels)``, at least one frame.
+        """
+
+
+def key(extractor: Extractor) -> str:
+    """A digest of all that decides what ``extractor`` computes: name, version and settings."""
+    return digest(extractor.name, extractor.version, extractor)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread inside the block.
+
+    Utterances are extracted in parallel processes: more threads would only fight for the same cores,
+    and the order of a sum, so its last bit, would follow the machine's core count.
+    """
+    import torch  # here, because configurations are also read by commands that must start at once
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

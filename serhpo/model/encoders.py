@@ -1,0 +1,91 @@
+"""Encoders: one stream of features in, a sequence of about 25 frames a second out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from serhpo.model.config import EncoderConfig
+from serhpo.model.frames import Frames, StridedConv
+
+
+class EncoderFactory(Protocol):
+    """Builds an encoder: a module that maps :class:`Frames` of ``channels`` to Frames of ``width``."""
+
+    def __call__(self, channels: int, width: int, config: EncoderConfig) -> nn.Module:
+        """Args are channels in, channels out, and what the user chose."""
+
+
+class ConvBlock(nn.Module):
+    """A residual convolution over three frames, normalised before it (per frame, so padding-proof)."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = StridedConv(width, width, kernel=3)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, frames: Frames) -> Frames:
+        """``[B, T, width]`` to the same."""
+        update = self.conv(Frames(self.norm(frames.values), frames.lengths))
+        return Frames(frames.values + self.dropout(functional.gelu(update.values)), frames.lengths)
+
+
+class FrameEncoder(nn.Module):
+    """For features of about 100 frames a second: a strided convolution to 25, then residual blocks.
+
+    Args:
+        channels: Channels of the features.
+        width: Channels of the result.
+        config: Depth and dropout.
+    """
+
+    def __init__(self, channels: int, width: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.front = StridedConv(channels, width, kernel=8, stride=4)
+        self.blocks = nn.Sequential(*(ConvBlock(width, config.dropout) for _ in range(config.depth)))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, frames: Frames) -> Frames:
+        """``[B, T, channels]`` to ``[B, ⌈T / 4⌉, width]``."""
+        start = self.front(frames)
+        result: Frames = self.blocks(Frames(functional.gelu(start.values), start.lengths))
+        return Frames(self.norm(result.values), result.lengths)
+
+
+class WaveformEncoder(nn.Module):
+    """For 16 kHz samples: a learned filterbank to 100 frames a second, then a :class:`FrameEncoder`.
+
+    The filterbank is as in Zeghidour et al., Learning Filterbanks from Raw Speech (ICASSP 2018):
+    filters of 5 ms every 2.5 ms, magnitude, compression, and a learned low-pass down to 10 ms.
+
+    Args:
+        channels: Channels of the waveform, 1.
+        width: Channels of the result.
+        config: Depth and dropout.
+    """
+
+    FILTERS = 16
+
+    def __init__(self, channels: int, width: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.filters = StridedConv(channels, self.FILTERS, kernel=80, stride=40, bias=False)
+        self.lowpass = StridedConv(self.FILTERS, width, kernel=8, stride=4)
+        self.encoder = FrameEncoder(width, width, config)
+
+    def forward(self, frames: Frames) -> Frames:
+        """``[B, T, channels]`` to ``[B, ⌈T / 640⌉, width]``."""
+        bands = self.filters(frames)
+        smooth = self.lowpass(Frames(torch.log1p(bands.values.abs()), bands.lengths))
+        result: Frames = self.encoder(Frames(functional.gelu(smooth.values), smooth.lengths))
+        return result
+
+
+ENCODERS: dict[str, EncoderFactory] = {
+    "mfcc": FrameEncoder,
+    "mel": FrameEncoder,
+    "waveform": WaveformEncoder,
+}

@@ -1,0 +1,259 @@
+"""What a report shows, computed before anything is drawn or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from serhpo import pareto
+from serhpo.study import Study, TrialRecord
+
+STREAMS = "streams"
+"""The parameter that names a trial's encoders."""
+
+FINISHED = ("COMPLETE", "PRUNED", "FAIL")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trial over its epochs.
+
+    Attributes:
+        epochs: Epochs in the ledger, ascending.
+        values: For each objective one value an epoch.
+    """
+
+    epochs: tuple[int, ...] = ()
+    values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial as figures and tables show it.
+
+    Attributes:
+        number: Trial number.
+        state: ``COMPLETE PRUNED FAIL RUNNING WAITING``.
+        epoch: The epoch of the values; for a trial that is not complete the last one it reached.
+        rung: Epoch of the rung that pruned it.
+        values: Objectives at :attr:`epoch`; empty where there are none.
+        errors: Their standard errors, as far as known.
+        streams: Encoders, joined by ``+``; None where the space does not search them.
+        params: The other parameters that exist for this trial.
+        curve: Its epochs.
+        on_front: Whether no complete trial dominates it.
+        reason: Why it failed.
+    """
+
+    number: int
+    state: str
+    epoch: int | None
+    rung: int | None
+    values: Mapping[str, float]
+    errors: Mapping[str, float]
+    streams: str | None
+    params: Mapping[str, Any]
+    curve: Curve
+    on_front: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How many trials reached a rung, and how many were pruned there."""
+
+    epoch: int
+    reached: int
+    stopped: int
+
+
+@dataclass(frozen=True)
+class HypervolumeStep:
+    """The front's hypervolume once ``finished`` trials had ended, the last of them ``number``."""
+
+    finished: int
+    number: int
+    hypervolume: float
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A row that results are read beside."""
+
+    name: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Everything a report shows of a study's trials, from one look at the journal and the ledger.
+
+    Attributes:
+        trials: All that count, by number.
+        knee: Number of the trial at the front's knee; None where the front has no bend (below three).
+        hypervolume: One step a finished trial, in the order they ended.
+        rungs: By epoch.
+        baselines: None before the search measured them.
+        baseline_trial: Whose configuration, trained for classification alone, predicted their classes.
+        epochs: Rows of the ledger.
+        epochs_of_complete: Epochs a trial takes that is not stopped.
+        epochs_unpruned: Epochs the same trials would have taken had none been pruned.
+        last_end: When the last trial ended.
+    """
+
+    objectives: tuple[pareto.Objective, ...]
+    trials: tuple[Trial, ...]
+    knee: int | None
+    hypervolume: tuple[HypervolumeStep, ...]
+    rungs: tuple[Rung, ...]
+    baselines: tuple[Baseline, ...] | None
+    baseline_trial: int | None
+    epochs: int
+    epochs_of_complete: int
+    epochs_unpruned: int
+    last_end: datetime | None
+
+    @property
+    def front(self) -> tuple[Trial, ...]:
+        """The front, by the first objective, ascending."""
+        first = self.objectives[0].metric
+        members = [trial for trial in self.trials if trial.on_front]
+        return tuple(sorted(members, key=lambda trial: (trial.values[first], trial.number)))
+
+    @property
+    def streams(self) -> tuple[str | None, ...]:
+        """Every combination of encoders that was tried, small ones first: fixes who gets which colour."""
+        tried = {trial.streams for trial in self.trials}
+        return tuple(sorted(tried, key=lambda streams: ((streams or "").count("+"), streams or "")))
+
+    def best(self, metric: str) -> Trial | None:
+        """The front's best trial in one objective; None where no trial is complete."""
+        direction = next(o.direction for o in self.objectives if o.metric == metric)
+        choose = max if direction == "maximise" else min
+        return choose(self.front, key=lambda trial: trial.values[metric], default=None)
+
+    def in_state(self, state: str) -> int:
+        """How many trials are in a state."""
+        return sum(trial.state == state for trial in self.trials)
+
+
+def compute(study: Study) -> Numbers:
+    """Read a study once and compute all numbers of its report.
+
+    Raises:
+        StudyError: Journal or ledger is damaged.
+    """
+    metrics = [objective.metric for objective in study.objectives]
+    curves, epochs = _curves(study, metrics)
+    trials = [_trial(study, record, curves.get(record.number, Curve())) for record in study.trials()]
+    members, knee = _front(trials, study.objectives)
+    trials = [replace(trial, on_front=trial.number in members) for trial in trials]
+    ends = _ends(study, trials)
+    baselines = study.baselines()
+    saved = [study.settings.epochs - (trial.epoch or 0) for trial in trials if trial.state == "PRUNED"]
+    return Numbers(
+        objectives=study.objectives,
+        trials=tuple(trials),
+        knee=knee,
+        hypervolume=_hypervolume(trials, ends, study.objectives),
+        rungs=tuple(_rung(epoch, trials) for epoch in study.settings.rungs),
+        baselines=None if baselines is None else _baselines(baselines, metrics),
+        baseline_trial=None if baselines is None else baselines.get("trial"),
+        epochs=epochs,
+        epochs_of_complete=study.settings.epochs,
+        epochs_unpruned=epochs + sum(saved),
+        last_end=max(ends.values(), default=None),
+    )
+
+
+def _curves(study: Study, metrics: Sequence[str]) -> tuple[dict[int, Curve], int]:
+    """The curve of every trial that has one, and the rows of the ledger."""
+    rows = sorted(study.epochs(), key=lambda row: (row["trial"], row["epoch"]))
+    grouped: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if all(row.get(metric) is not None for metric in metrics):
+            grouped.setdefault(row["trial"], []).append(row)
+    curves = {
+        number: Curve(
+            tuple(row["epoch"] for row in own), {m: tuple(float(row[m]) for row in own) for m in metrics}
+        )
+        for number, own in grouped.items()
+    }
+    return curves, len(rows)
+
+
+def _trial(study: Study, record: TrialRecord, curve: Curve) -> Trial:
+    values = record.values or {}
+    if not values and curve.epochs:  # running or failed: show how far it came
+        record = replace(record, epoch=curve.epochs[-1])
+        values = {metric: series[-1] for metric, series in curve.values.items()}
+    params = dict(record.params)
+    streams = params.pop(STREAMS, None)
+    return Trial(
+        number=record.number,
+        state=record.state,
+        epoch=record.epoch,
+        rung=record.notes.get("rung"),
+        values=values,
+        errors=study.standard_errors(record) if values else {},
+        streams=None if streams is None else str(streams),
+        params=params,
+        curve=curve,
+        reason=record.notes.get("reason"),
+    )
+
+
+def _front(
+    trials: Sequence[Trial], objectives: Sequence[pareto.Objective]
+) -> tuple[frozenset[int], int | None]:
+    """Numbers of the front's members, and of the one at its knee."""
+    complete = [trial for trial in trials if trial.state == "COMPLETE"]
+    values = [[trial.values[o.metric] for o in objectives] for trial in complete]
+    kept = pareto.front(values, objectives)
+    members = [trial.number for trial, keep in zip(complete, kept, strict=True) if keep]
+    knee = pareto.knee(values, objectives) if len(members) > 2 else None
+    return frozenset(members), None if knee is None else complete[knee].number
+
+
+def _ends(study: Study, trials: Sequence[Trial]) -> dict[int, datetime]:
+    """When each finished trial ended, in that order."""
+    finished = {trial.number for trial in trials if trial.state in FINISHED}
+    ends = {
+        frozen.number: frozen.datetime_complete.astimezone(UTC)  # Optuna's times are naive and local
+        for frozen in study.journal.get_trials(deepcopy=False)
+        if frozen.number in finished and frozen.datetime_complete is not None
+    }
+    return dict(sorted(ends.items(), key=lambda item: (item[1], item[0])))
+
+
+def _hypervolume(
+    trials: Sequence[Trial], ends: Mapping[int, datetime], objectives: Sequence[pareto.Objective]
+) -> tuple[HypervolumeStep, ...]:
+    by_number = {trial.number: trial for trial in trials}
+    complete: list[list[float]] = []
+    steps: list[HypervolumeStep] = []
+    for finished, number in enumerate(ends, start=1):
+        volume = steps[-1].hypervolume if steps else 0.0
+        if by_number[number].state == "COMPLETE":
+            complete.append([by_number[number].values[o.metric] for o in objectives])
+            volume = pareto.hypervolume(complete, objectives)
+        steps.append(HypervolumeStep(finished, number, volume))
+    return tuple(steps)
+
+
+def _rung(epoch: int, trials: Sequence[Trial]) -> Rung:
+    return Rung(
+        epoch=epoch,
+        reached=sum(epoch in trial.curve.epochs for trial in trials),
+        stopped=sum(trial.rung == epoch for trial in trials),
+    )
+
+
+def _baselines(document: Mapping[str, Any], metrics: Sequence[str]) -> tuple[Baseline, ...]:
+    return tuple(
+        Baseline(name, {m: float(row[m]) for m in metrics if row.get(m) is not None})
+        for name, row in document.items()
+        if isinstance(row, dict)
+    )

@@ -1,0 +1,159 @@
+"""Numbers and names as they read on the page: formats, axis names, sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from serhpo.pareto import Objective
+from serhpo.report.numbers import Numbers, Trial
+
+SHORT = {"ua": "UA", "ccc": "CCC"}
+_LONG = {
+    "ua": "Unweighted accuracy (UA), 0 to 1",
+    "ccc": "Mean CCC of the dimensions, −1 to 1",
+}
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
+_BASELINES = {
+    "majority_class": "majority class",
+    "class_mean": "class means",
+    "class_mean_posterior": "posterior class means",
+    "class_mean_oracle": "oracle class means",
+}
+_MEANINGS = {
+    "majority_class": "always the most frequent class and the mean ratings of the training speakers",
+    "class_mean": "mean ratings of the predicted class in training: a dimension head must beat this CCC",
+    "class_mean_posterior": "the same, weighted by the predicted probabilities",
+    "class_mean_oracle": "the same with the true class known: what a perfect classifier alone could reach",
+}
+_NONE = "–"
+
+
+def short(metric: str) -> str:
+    """Name of a metric in tables."""
+    return SHORT.get(metric, metric)
+
+
+def axis(objective: Objective, arrow: str, *, brief: bool = False) -> str:
+    """Name of an axis with its range, unless brief, and which way is better."""
+    better = "higher" if objective.direction == "maximise" else "lower"
+    name = short(objective.metric) if brief else _LONG.get(objective.metric, objective.metric)
+    return f"{name} · {better} is better {arrow}"
+
+
+def state(name: str) -> str:
+    """A trial state in plain words."""
+    return _STATES.get(name, "waiting")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A figure with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def measured(values: Mapping[str, float], errors: Mapping[str, float], metric: str) -> str:
+    """``0.612 ± 0.031``; a dash where there is no value."""
+    if metric not in values:
+        return _NONE
+    error = f" ± {number(errors[metric])}" if metric in errors else ""
+    return number(values[metric]) + error
+
+
+def setting(value: Any) -> str:
+    """A parameter's value as it would stand in YAML, floats to three figures."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
+
+
+def streams(joined: str | None) -> str:
+    """A combination of encoders."""
+    return joined.replace("+", " + ") if joined else _NONE
+
+
+def baseline(name: str) -> str:
+    """Name of a baseline in figures and tables."""
+    return _BASELINES.get(name, name.replace("_", " "))
+
+
+def meaning(name: str) -> str:
+    """What a baseline does, in one line."""
+    return _MEANINGS.get(name, "")
+
+
+def settings(trial: Trial) -> str:
+    """All parameters of a trial in one line."""
+    return " · ".join(f"{name} {setting(value)}" for name, value in trial.params.items())
+
+
+def counted(amount: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+def front_sentence(numbers: Numbers) -> str:
+    """What the front's figure says, for those who read it instead of seeing it."""
+    front = numbers.front
+    if not front:
+        return "No trial is complete yet, so there is no front."
+    first, second = (objective.metric for objective in numbers.objectives[:2])
+    if len(front) == 1:
+        only = front[0]
+        return (
+            f"Trial {only.number} is at least as good as every other complete trial in both objectives: "
+            f"{short(first)} {measured(only.values, only.errors, first)}, "
+            f"{short(second)} {measured(only.values, only.errors, second)}."
+        )
+    low, high = front[0], front[-1]
+    knee = "" if numbers.knee is None else f" The bend of the front (knee) is trial {numbers.knee}."
+    return (
+        f"{len(front)} of {counted(numbers.in_state('COMPLETE'), 'complete trial')} stand on the front, from "
+        f"trial {low.number} ({short(first)} {number(low.values[first])}, {short(second)} "
+        f"{number(low.values[second])}) to trial {high.number} ({short(first)} {number(high.values[first])}, "
+        f"{short(second)} {number(high.values[second])}).{knee}"
+    )
+
+
+def baseline_sentence(numbers: Numbers) -> str:
+    """How the best CCC stands to class means, which need no dimension head at all."""
+    if numbers.baselines is None:
+        return "The baselines are measured when the search ends; there are none yet."
+    means = next((row for row in numbers.baselines if row.name == "class_mean"), None)
+    if means is None or not numbers.front or "ccc" not in means.values:
+        return ""
+    best = max(numbers.front, key=lambda trial: trial.values["ccc"])
+    gain = best.values["ccc"] - means.values["ccc"]
+    error = best.errors.get("ccc", 0.0)
+    verdict = "less than one standard error from" if abs(gain) < error else "above" if gain > 0 else "below"
+    return (
+        f"The best CCC, {measured(best.values, best.errors, 'ccc')} (trial {best.number}), lies {verdict} "
+        f"the class-mean baseline's {number(means.values['ccc'])}: what looking up the mean ratings of the "
+        "predicted class gives without any dimension head."
+    )
+
+
+def rungs_sentence(numbers: Numbers) -> str:
+    """How many of the trials that reached a rung were pruned there."""
+    parts = [f"{rung.stopped} of {rung.reached} at epoch {rung.epoch}" for rung in numbers.rungs]
+    pruned = f"Pruned: {', '.join(parts)}. " if parts else ""
+    return f"{pruned}{counted(numbers.in_state('COMPLETE'), 'trial')} ran to the end."
+
+
+def hypervolume_sentence(numbers: Numbers) -> str:
+    """How the hypervolume grew and when it last did."""
+    steps = numbers.hypervolume
+    if not steps:
+        return "No trial has ended yet."
+    last = steps[-1]
+    if not last.hypervolume:
+        return f"After {counted(last.finished, 'finished trial')} the hypervolume is still 0."
+    grown = next(step for step in steps if step.hypervolume == last.hypervolume)
+    return (
+        f"After {counted(last.finished, 'finished trial')} the hypervolume is {number(last.hypervolume, 4)}. "
+        f"It last grew with trial {grown.number}, the {_ordinal(grown.finished)} to end."
+    )
+
+
+def _ordinal(position: int) -> str:
+    ending = "th" if position % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(position % 10, "th")
+    return f"{position}{ending}"

@@ -1,0 +1,53 @@
+"""The rows every front is read beside: majority class and class means, measured once per study."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import ray
+import torch
+
+from serhpo.search.context import TrialContext
+from serhpo.search.sampler import trial_seed
+from serhpo.search.space import Space
+from serhpo.study import Study, TrialRecord
+from serhpo.training.baselines import baselines
+from serhpo.training.config import TrialConfig
+from serhpo.training.trainer import TrialTraining
+from serhpo.weighting import FixedWeighting
+
+
+def measure_baselines(
+    study: Study, space: Space, context: TrialContext, trial: TrialRecord
+) -> dict[str, Any]:
+    """Train a trial's configuration for classification alone (λ = 1) and derive the baselines from it.
+
+    Writes ``baselines.json`` into the study.
+
+    Args:
+        study: The study.
+        space: Its space.
+        context: Corpus, folds and features, as for a trial.
+        trial: Whose configuration; the front's best in UA, since class means want the best classifier.
+    """
+    config = space.trial_config(trial.params).model_copy(update={"weighting": FixedWeighting(lambda_=1.0)})
+    settings = space.search
+    task = ray.remote(num_cpus=settings.cpus_per_trial, num_gpus=settings.gpus_per_trial)(_train_and_measure)
+    rows = ray.get(task.remote(context, config, trial_seed(settings.seed, trial.number)))
+    document = {"trial": trial.number, **rows}
+    (study.path / "baselines.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return document
+
+
+def _train_and_measure(context: TrialContext, config: TrialConfig, seed: int) -> dict[str, Any]:
+    """Runs on a worker. The epoch is the one with the highest validation UA, as for any trial."""
+    torch.set_num_threads(context.threads)
+    data = context.data(config, {})
+    training = TrialTraining(config, data, context.folds, seed)
+    best_ua, best = -1.0, None
+    for _ in range(config.epochs):
+        ua = training.run_epoch().ua
+        if ua > best_ua:
+            best_ua, best = ua, training.predictions()
+    return dict(baselines(best, data, context.folds)) if best else {}

@@ -1,0 +1,46 @@
+"""What the trials of a study share, handed to every worker once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serhpo.cache import FeatureStore, open_store
+from serhpo.corpus.folds import Fold
+from serhpo.corpus.table import Corpus
+from serhpo.features.base import key
+from serhpo.training.config import TrialConfig
+
+if TYPE_CHECKING:
+    from serhpo.training.data import TrainingData
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """What every trial of a study shares.
+
+    Attributes:
+        corpus: The corpus' table.
+        folds: Speakers of every fold.
+        shards: Cache files of every extractor, by extractor key, in corpus order.
+        trials: Folder that holds one folder a trial.
+        threads: CPU threads of a trial.
+    """
+
+    corpus: Corpus
+    folds: tuple[Fold, ...]
+    shards: Mapping[str, tuple[Path, ...]]
+    trials: Path
+    threads: int
+
+    def data(self, config: TrialConfig, stores: dict[str, FeatureStore]) -> TrainingData:
+        """The training data of a configuration; opens what ``stores`` does not hold yet."""
+        from serhpo.training.data import from_corpus  # only workers train; the driver starts without torch
+
+        wanted = {stream: key(config.features[stream]) for stream in config.streams}
+        for extractor_key in wanted.values():
+            if extractor_key not in stores:
+                stores[extractor_key] = open_store(self.shards[extractor_key])
+        return from_corpus(self.corpus, {name: stores[k] for name, k in wanted.items()})

@@ -1,0 +1,172 @@
+"""From a space and a corpus to a study that can run: folds, features, the study's folder, the lock."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from serhpo import __version__, pareto
+from serhpo.cache import fill, plan
+from serhpo.config import home, read_yaml
+from serhpo.corpus import read_corpus
+from serhpo.corpus.folds import Fold, level, make_folds
+from serhpo.corpus.table import Corpus
+from serhpo.errors import StudyError
+from serhpo.features.base import key
+from serhpo.search.context import TrialContext
+from serhpo.search.rungs import rung_levels
+from serhpo.search.space import Space, load_space_data
+from serhpo.study import Study, StudySettings, studies_folder
+
+LOCKED_PACKAGES = (
+    "ray",
+    "optuna",
+    "torch",
+    "torchaudio",
+    "transformers",
+    "librosa",
+    "numpy",
+    "pyarrow",
+    "moocore",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search that could start: everything read and checked, nothing written.
+
+    Attributes:
+        space: The resolved space.
+        space_name: Name or path it came from.
+        corpus: The corpus, free of problems.
+        folds: Speakers of every fold.
+    """
+
+    space: Space
+    space_name: str
+    corpus: Corpus
+    folds: tuple[Fold, ...]
+
+
+def make_plan(space: Space, space_name: str, corpus: Corpus) -> Plan:
+    """Check a corpus and divide its speakers.
+
+    Raises:
+        CorpusError: The corpus has problems, or not the speakers the protocol needs.
+        LeakageError: A speaker would stand in two parts of a fold.
+    """
+    return Plan(space, space_name, corpus.require_clean(), make_folds(corpus, space.protocol))
+
+
+def default_name(space_name: str) -> str:
+    """``smoke-20250131-142501``: the space and the time."""
+    return f"{Path(space_name).stem}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+
+
+def create_study(plan: Plan, name: str) -> Study:
+    """Make the study's folder.
+
+    Raises:
+        StudyError: The name is taken.
+        StorageError: The folder cannot be written.
+    """
+    settings = plan.space.search
+    study = StudySettings(
+        name=name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        corpus=str(plan.corpus.root),
+        corpus_name=plan.corpus.name,
+        classes=plan.corpus.scheme.classes,
+        space=plan.space_name,
+        objectives=pareto.standard_objectives(len(plan.corpus.scheme.classes)),
+        protocol=plan.space.protocol,
+        claim=level(plan.space.protocol),
+        epochs=settings.epochs,
+        rungs=tuple(rung_levels(settings.epochs, settings.grace_period, settings.reduction_factor)),
+        seed=settings.seed,
+    )
+    data = plan.space.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return Study.create(studies_folder() / name, study, data, _lock(plan), settings.trials)
+
+
+def reopen(study: Study) -> Plan:
+    """The plan of an existing study, read again from its folder and its corpus.
+
+    Raises:
+        StudyError: The corpus is not the one the study was made on.
+    """
+    space = load_space_data(read_yaml(study.path / "space.yaml"), study.path / "space.yaml")
+    plan = make_plan(space, study.settings.space, read_corpus(Path(study.settings.corpus)))
+    locked = study.lock["corpus_digest"]
+    if plan.corpus.digest != locked:
+        raise StudyError(
+            "The corpus has changed since the study was made; its trials could not be compared any more",
+            where=plan.corpus.root,
+            got=plan.corpus.digest,
+            allowed=locked,
+            hint="bring back the old labels and audio, or start a new study",
+        )
+    return plan
+
+
+def fill_features(plan: Plan, progress: Callable[[int, int], None]) -> Mapping[str, tuple[Path, ...]]:
+    """Compute every feature the space can ask for that the cache does not hold.
+
+    Args:
+        plan: The search.
+        progress: Called with utterances done and in all, over all features.
+
+    Returns:
+        Cache files in corpus order, by extractor key.
+
+    Raises:
+        AudioError: A recording cannot be read; names file and label line.
+        StorageError: The disk is full or cannot be written.
+    """
+    shards = {key(e): plan_of(plan.corpus, e) for e in plan.space.extractors()}
+    every = [shard for group in shards.values() for shard in group]
+    fill(every, progress=progress)
+    return {name: tuple(shard.path for shard in group) for name, group in shards.items()}
+
+
+def plan_of(corpus: Corpus, extractor: Any) -> tuple[Any, ...]:
+    """The cache files of one extractor over a corpus."""
+    return plan(corpus, extractor, home() / "cache")
+
+
+def make_context(plan: Plan, shards: Mapping[str, tuple[Path, ...]], study: Study) -> TrialContext:
+    """What the study's trials share."""
+    return TrialContext(
+        plan.corpus, plan.folds, shards, study.path / "trials", plan.space.search.cpus_per_trial
+    )
+
+
+def _lock(plan: Plan) -> dict[str, Any]:
+    """What it takes to tell whether two studies saw the same data, space and software."""
+    return {
+        "serhpo": __version__,
+        "git": _git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in LOCKED_PACKAGES},
+        "corpus": plan.corpus.name,
+        "corpus_digest": plan.corpus.digest,
+        "space_digest": plan.space.digest,
+        "seed": plan.space.search.seed,
+        "folds": [asdict(fold) for fold in plan.folds],
+    }
+
+
+def _git_commit() -> str | None:
+    """Commit of the clone serhpo runs from; None for an installed package."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,47 @@
+"""How a search runs: its budget, pruning, sampler and the share of the machine each trial gets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from serhpo.config import Config
+
+
+class SearchSettings(Config):
+    """The ``search:`` section of a space file; ``--set search.key=value`` overrides one.
+
+    Attributes:
+        trials: Trials asked for.
+        epochs: Epochs of a trial that is never pruned.
+        grace_period: First rung, in epochs; no trial is pruned before.
+        reduction_factor: One in this many trials survives a rung (ASHA's eta).
+        ranking: How trials at a rung are compared, see :mod:`serhpo.search.ranking`.
+        sampler: Who proposes: Optuna's multi-objective TPE, NSGA-II, or uniform random.
+        startup_trials: Random trials before TPE learns from what it has seen.
+        concurrent: Trials at a time at most; None for as many as the machine or cluster holds.
+        cpus_per_trial: CPU cores, and threads, of one trial.
+        gpus_per_trial: GPUs of one trial, may be a fraction.
+        max_failures: Times a trial whose process died is continued from its last checkpoint.
+        seed: Seed of the study; every trial's own seed follows from it and the trial's number.
+    """
+
+    trials: int = Field(100, ge=1)
+    epochs: int = Field(27, ge=1)
+    grace_period: int = Field(1, ge=1)
+    reduction_factor: int = Field(3, ge=2)
+    ranking: Literal["union", "nondominated", "best_in_any"] = "union"
+    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
+    startup_trials: int = Field(20, ge=1)
+    concurrent: int | None = Field(None, ge=1)
+    cpus_per_trial: int = Field(1, ge=1)
+    gpus_per_trial: float = Field(0.0, ge=0.0)
+    max_failures: int = Field(3, ge=0)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _grace_within_epochs(self) -> SearchSettings:
+        if self.grace_period > self.epochs:
+            raise ValueError(f"grace_period ({self.grace_period}) is beyond epochs ({self.epochs})")
+        return self

@@ -1,0 +1,129 @@
+"""Everything wrong with a search space, found at once and before any trial starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from serhpo.config import validation_problems
+from serhpo.errors import Problem, nearest
+from serhpo.search.parameter import Members, Parameter, Scalar, holds
+from serhpo.training.config import TrialConfig
+
+if TYPE_CHECKING:
+    from serhpo.search.space import Space
+
+
+def space_problems(space: Space, file: str) -> list[Problem]:
+    """Problems of a space, each with file and key: first its conditions, then its values."""
+    return list(_condition_problems(space, file)) or list(_config_problems(space, file))
+
+
+def _condition_problems(space: Space, file: str) -> Iterable[Problem]:
+    for name, parameter in space.parameters.items():
+        for other, condition in parameter.when.items():
+            key = f"parameters.{name}.when"
+            if other not in space.parameters:
+                known = ", ".join(space.parameters)
+                hint = nearest(other, space.parameters)
+                yield Problem(
+                    f"names `{other}`, which is not a parameter; known: {known}.{hint}", file, key=key
+                )
+            elif not _can_hold(condition, space.parameters[other]):
+                allowed = ", ".join(map(str, space.parameters[other].values()))
+                yield Problem(f"`{other}` never is {condition!r}; its values: {allowed}", file, key=key)
+    try:
+        _ = space.order
+    except CycleError as error:
+        yield Problem(f"conditions run in a circle: {' → '.join(error.args[1])}", file, key="parameters")
+
+
+def _can_hold(condition: Scalar | list[Scalar] | Members, subject: Parameter) -> bool:
+    if isinstance(condition, Members):
+        return any(holds(condition, value) for value in subject.values())
+    return all(subject.allows(value) for value in _as_list(condition))
+
+
+def _as_list(condition: Scalar | list[Scalar]) -> list[Scalar]:
+    return condition if isinstance(condition, list) else [condition]
+
+
+def _config_problems(space: Space, file: str) -> Iterable[Problem]:
+    """Build a configuration with every value of every parameter and tell what ``TrialConfig`` refuses."""
+    alone = {str(problem) for problem in _refused(space.trial_data({}))}
+    seen: set[str] = set()
+    for assignment, probed in [({}, ""), *_probes(space)]:
+        values = {**_baseline(space, assignment), **assignment}
+        for problem in _refused(space.trial_data(values)):
+            if str(problem) not in seen:
+                seen.add(str(problem))
+                fallback = "defaults" if str(problem) in alone or not probed else f"parameters.{probed}"
+                yield Problem(str(problem), file, key=_about(problem.key or "", values, probed) or fallback)
+    for name, parameter in space.parameters.items():
+        if name == "epochs" or (name.startswith("features.") and parameter.choice is None):
+            what = (
+                "is set by search.epochs" if name == "epochs" else "must be a `choice`: computed beforehand"
+            )
+            yield Problem(what, file, key=f"parameters.{name}")
+    yield from _useless_defaults(space, file)
+
+
+def _refused(data: Mapping[str, object]) -> list[Problem]:
+    try:
+        TrialConfig.model_validate(data)
+    except ValidationError as error:
+        return validation_problems(error, TrialConfig)
+    return []
+
+
+def _about(key: str, values: Iterable[str], probed: str) -> str:
+    """The parameters a validation error is about: the one it names, else those inside its section."""
+    parts = set(key.split("."))  # a union adds its tag to the path
+    named = [name for name in values if parts >= set(name.split("."))]
+    inside = [name for name in values if name.startswith(f"{key}.")]
+    found = [probed] if probed in named or (not named and probed in inside) else named or inside
+    return ", ".join(f"parameters.{name}" for name in found)
+
+
+def _useless_defaults(space: Space, file: str) -> Iterable[Problem]:
+    """Defaults that no trial would ever have."""
+    if "epochs" in space.defaults:
+        yield Problem("is set by search.epochs", file, key="defaults.epochs")
+    for name in (name for name in space.parameters if name.endswith(".name")):
+        section: Mapping[str, object] = space.defaults
+        for part in name.split(".")[:-1]:
+            section = section.get(part, {})  # type: ignore[assignment]
+        if section and section.get("name") not in space.parameters[name].values():
+            allowed = ", ".join(map(str, space.parameters[name].values()))
+            where = f"defaults.{name.removesuffix('.name')}"
+            yield Problem(f"needs the `name` it belongs to, one of {allowed}", file, key=where)
+
+
+def _probes(space: Space) -> Iterable[tuple[dict[str, Scalar], str]]:
+    for name in space.order:
+        for value in space.parameters[name].values():
+            yield {**_conditions_met(space, name), name: value}, name
+
+
+def _conditions_met(space: Space, name: str) -> dict[str, Scalar]:
+    """Values of other parameters under which one exists."""
+    met: dict[str, Scalar] = {}
+    for other, condition in space.parameters[name].when.items():
+        candidates = (
+            _as_list(condition) if not isinstance(condition, Members) else space.parameters[other].values()
+        )
+        value = next(v for v in candidates if holds(condition, v))
+        met |= {**_conditions_met(space, other), other: value}
+    return met
+
+
+def _baseline(space: Space, fixed: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The first value of every parameter that exists beside the fixed ones."""
+    assignment: dict[str, Scalar] = dict(fixed)
+    for name in space.order:
+        if name not in assignment and space.parameters[name].exists(assignment):
+            assignment[name] = space.parameters[name].values()[0]
+    return {name: value for name, value in assignment.items() if space.parameters[name].exists(assignment)}

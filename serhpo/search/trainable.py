@@ -1,0 +1,101 @@
+"""One trial in a worker process: trains epoch by epoch, checkpoints, reports.
+
+The process is reused for the next trial, so features are opened once. Checkpoints lie in the study's
+own folder, not in Tune's: whoever starts a trial again, Tune after a crash or ``serhpo resume`` after
+the driver died, finds them by the trial's number.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from serhpo.cache import FeatureStore
+from serhpo.errors import SerhpoError, StorageError, StudyError
+from serhpo.search.context import TrialContext
+from serhpo.training.config import TrialConfig
+from serhpo.training.trainer import TrialTraining
+
+
+class TrialTrainable(tune.Trainable):  # type: ignore[misc]
+    """Tune's view of a trial; ``config`` is ``{"number", "seed", "trial"}``, the trial as JSON text."""
+
+    def setup(self, config: dict[str, Any], context: TrialContext) -> None:
+        """Called once per process."""
+        torch.set_num_threads(context.threads)
+        self._context = context
+        self._stores: dict[str, FeatureStore] = {}
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Called when the process goes on with another trial."""
+        self._begin(new_config)
+        return True
+
+    def _begin(self, job: dict[str, Any]) -> None:
+        self._job = job
+        self._number: int = job["number"]
+        self._config = TrialConfig.model_validate_json(job["trial"])
+        self._training: TrialTraining | None = None
+
+    def step(self) -> dict[str, Any]:
+        """One epoch of all folds.
+
+        Returns:
+            The epoch's ``EpochResult`` as a mapping with ``trial`` and ``done``. A trial that cannot
+            go on returns ``failed`` with the reason: repeating it would only fail again. A worker that
+            cannot write its checkpoint returns ``storage_error``.
+        """
+        try:
+            return self._next_epoch()
+        except StorageError as error:  # not this trial's fault: the search must stop
+            return {"trial": self._number, "storage_error": error, "done": True}
+        except Exception as error:
+            with suppress(OSError):  # the traceback is a help, not worth another failure
+                (self._folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            reason = error.what if isinstance(error, SerhpoError) else f"{type(error).__name__}: {error}"
+            return {"trial": self._number, "failed": reason, "done": True}
+
+    @property
+    def _folder(self) -> Path:
+        return self._context.trials / str(self._number)
+
+    def _next_epoch(self) -> dict[str, Any]:
+        if self._training is None:
+            self._training = self._open_training()
+            if self._training.history:
+                # The process may have died between checkpoint and report: report that epoch again.
+                return self._report(self._training)
+        self._training.run_epoch()
+        self._training.save(self._folder / "last")
+        if self._training.best_epoch == self._training.epoch:
+            self._training.save(self._folder / "best")
+        return self._report(self._training)
+
+    def _open_training(self) -> TrialTraining:
+        job = {**self._job, "trial": self._config.model_dump(mode="json")}
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / "config.json").write_text(json.dumps(job, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise StorageError.from_os_error(error, self._folder) from error
+        data = self._context.data(self._config, self._stores)
+        training = TrialTraining(self._config, data, self._context.folds, self._job["seed"])
+        if (self._folder / "last").is_dir():
+            try:
+                training.load(self._folder / "last")
+            except StudyError:  # damaged: the trial starts over, and repeats its numbers
+                shutil.rmtree(self._folder / "last")
+                return TrialTraining(self._config, data, self._context.folds, self._job["seed"])
+        return training
+
+    def _report(self, training: TrialTraining) -> dict[str, Any]:
+        result = training.history[-1].to_json()
+        return {"trial": self._number, **result, "done": training.epoch >= self._config.epochs}

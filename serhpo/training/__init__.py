@@ -1,0 +1,1 @@
+"""Training one configuration on its folds: data, batches, trainer, checkpoints, baselines."""

@@ -1,0 +1,70 @@
+"""What a model must beat: guesses that need no dimension head, and one that needs no model at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from serhpo.corpus.folds import Fold
+from serhpo.metrics import ccc, confusion, ua, wa
+from serhpo.training.data import TrainingData
+from serhpo.training.results import Predictions
+from serhpo.training.statistics import class_means
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+def baselines(
+    predictions: Predictions, data: TrainingData, folds: Sequence[Fold]
+) -> dict[str, dict[str, float]]:
+    """Baselines on the same utterances as the predictions, pooled over folds.
+
+    Everything fitted (majority class, class means) comes from the fold's training speakers. Only
+    utterances with a label count for accuracy, only rated ones for CCC; the class-mean rows take the
+    predicted (or, for the oracle, the true) class, and the oracle leaves unlabelled utterances out.
+
+    Args:
+        predictions: Of a training of the configuration for classification only (λ = 1).
+        data: The corpus they index.
+        folds: The folds they were made on, in the same order.
+
+    Returns:
+        For each of ``majority_class`` (with the training mean as its ratings), ``class_mean`` (of the
+        predicted class), ``class_mean_posterior`` (weighted by the predicted probabilities) and
+        ``class_mean_oracle`` (of the true class): ``{"ua", "wa", "ccc"}``.
+    """
+    rows, labels = predictions.utterances, data.labels[predictions.utterances]
+    predicted = predictions.log_probabilities.argmax(axis=1)
+    posteriors = np.exp(predictions.log_probabilities)
+    majority = np.empty_like(labels)
+    guesses = {
+        name: np.empty((len(rows), data.dimensions.shape[1]))
+        for name in ("majority_class", "class_mean", "class_mean_posterior", "class_mean_oracle")
+    }
+    for index, fold in enumerate(folds):
+        part = predictions.folds == index
+        train = data.rows(fold.train)
+        means = class_means(data.labels[train], data.dimensions[train], len(data.classes))
+        known = data.labels[train]
+        majority[part] = np.bincount(known[known >= 0], minlength=len(data.classes)).argmax()
+        guesses["majority_class"][part] = np.nanmean(data.dimensions[train], axis=0)
+        guesses["class_mean"][part] = means[predicted[part]]
+        guesses["class_mean_posterior"][part] = posteriors[part] @ means
+        guesses["class_mean_oracle"][part] = means[labels[part]]
+    classes = {"majority_class": majority, "class_mean_oracle": labels}
+    labelled = labels >= 0
+    result = {}
+    for name, guess in guesses.items():
+        chosen = classes.get(name, predicted)
+        matrix = confusion(labels[labelled], chosen[labelled], len(data.classes))
+        counted = labelled if name == "class_mean_oracle" else np.ones_like(labelled)
+        agreement = _mean_ccc(guess[counted], data.dimensions[rows[counted]])
+        result[name] = {"ua": ua(matrix), "wa": wa(matrix), "ccc": agreement}
+    return result
+
+
+def _mean_ccc(guesses: Array, targets: Array) -> float:
+    return float(np.nanmean([ccc(guess, target) for guess, target in zip(guesses.T, targets.T, strict=True)]))

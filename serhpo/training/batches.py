@@ -1,0 +1,134 @@
+"""Batches: utterances of like length together, copied into buffers that are used again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from serhpo.training.data import Store
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+SecondsArray: TypeAlias = npt.NDArray[np.float64]
+
+MEGA_BATCH = 50  # batches sorted by length together; more would save no padding worth having
+SMALLEST_BATCH = 4  # the CCC of fewer utterances is noise, that of one has no gradient at all
+LENGTH_JITTER = 0.05  # else a corpus of one mega-batch would be cut into the same batches every epoch
+
+
+def training_batches(
+    rows: IntArray, seconds: SecondsArray, batch_size: int, generator: np.random.Generator
+) -> list[IntArray]:
+    """Every row once, in batches of like length and in random order.
+
+    Rows are shuffled, sorted by roughly their length inside mega-batches, cut into batches, and the
+    batches shuffled. A last batch of fewer than 4 joins its neighbour.
+
+    Args:
+        rows: ``[n]`` utterance indices.
+        seconds: ``[n]`` their lengths as they will be trained on.
+        batch_size: Utterances per batch.
+        generator: Decides everything.
+    """
+    order = generator.permutation(len(rows))
+    jittered = seconds * generator.uniform(1 - LENGTH_JITTER, 1 + LENGTH_JITTER, len(rows))
+    mega = batch_size * MEGA_BATCH
+    parts = [order[start : start + mega] for start in range(0, len(order), mega)]
+    ordered = rows[np.concatenate([part[np.argsort(jittered[part], kind="stable")] for part in parts])]
+    starts = list(range(0, len(rows), batch_size))
+    if len(starts) > 1 and len(rows) - starts[-1] < SMALLEST_BATCH:
+        starts.pop()
+    batches = np.split(ordered, starts[1:])
+    return [batches[index] for index in generator.permutation(len(batches))]
+
+
+def evaluation_batches(rows: IntArray, seconds: SecondsArray, budget: float = 200.0) -> list[IntArray]:
+    """Every row once, sorted by length, in batches of at most ``budget`` padded seconds.
+
+    The budget bounds memory: an utterance longer than it makes a batch of its own.
+    """
+    batches: list[list[int]] = []
+    for index in np.argsort(seconds, kind="stable"):
+        if not batches or (len(batches[-1]) + 1) * seconds[index] > budget:
+            batches.append([])
+        batches[-1].append(int(rows[index]))
+    return [np.array(batch, dtype=np.int64) for batch in batches]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded features of some utterances; the buffers behind it are overwritten by the next batch.
+
+    Attributes:
+        rows: ``[B]`` utterance indices.
+        features: ``[B, T, C]`` of each stream, zeros behind each utterance's end.
+        lengths: ``[B]`` frames of each utterance in each stream.
+    """
+
+    rows: IntArray
+    features: dict[str, Tensor]
+    lengths: dict[str, Tensor]
+
+
+class BatchReader:
+    """Copies utterances, or random excerpts of them, out of the cache.
+
+    Args:
+        stores: Features of each stream, in the order the model wants them.
+        frames_per_second: Of each stream, so that an excerpt is the same stretch of time in all.
+        device: Where the model is.
+    """
+
+    def __init__(
+        self, stores: Mapping[str, Store], frames_per_second: Mapping[str, float], device: torch.device
+    ) -> None:
+        self._stores = dict(stores)
+        self._rates = dict(frames_per_second)
+        self._device = device
+        self._buffers = {stream: np.empty(0, dtype=np.float32) for stream in stores}
+
+    def seconds(self, rows: IntArray) -> SecondsArray:
+        """``[n]`` lengths: the shortest stream decides, as streams may round differently."""
+        lengths = [store.lengths[rows] / self._rates[stream] for stream, store in self._stores.items()]
+        shortest: SecondsArray = np.min(lengths, axis=0)
+        return shortest
+
+    def whole(self, batches: Iterable[IntArray]) -> Iterator[Batch]:
+        """Batches of whole utterances."""
+        for rows in batches:
+            yield self._read(rows, np.zeros(len(rows)), None)
+
+    def excerpts(
+        self, batches: Iterable[IntArray], longest: float | None, generator: np.random.Generator
+    ) -> Iterator[Batch]:
+        """Batches in which an utterance longer than ``longest`` seconds gives a random excerpt of it."""
+        for rows in batches:
+            room = 0.0 if longest is None else np.maximum(self.seconds(rows) - longest, 0)
+            yield self._read(rows, generator.uniform(0, 1, len(rows)) * room, longest)
+
+    def _read(self, rows: IntArray, starts: SecondsArray, longest: float | None) -> Batch:
+        features, lengths = {}, {}
+        for stream, store in self._stores.items():
+            rate = self._rates[stream]
+            total = store.lengths[rows]
+            first = np.minimum((starts * rate).astype(np.int64), total - 1)
+            span = total if longest is None else max(1, round(longest * rate))
+            stop = np.minimum(first + span, total)
+            values = self._buffer(stream, len(rows), int((stop - first).max()), store.channels)
+            for out, row, begin, end in zip(values, rows.tolist(), first, stop, strict=True):
+                count = store.copy(row, out, int(begin), int(end))
+                out[count:] = 0
+            features[stream] = torch.from_numpy(values).to(self._device)
+            lengths[stream] = torch.from_numpy(stop - first).to(self._device)
+        return Batch(rows, features, lengths)
+
+    def _buffer(self, stream: str, batch: int, steps: int, channels: int) -> npt.NDArray[np.float32]:
+        size = batch * steps * channels
+        if self._buffers[stream].size < size:
+            self._buffers[stream] = np.empty(size, dtype=np.float32)
+        return self._buffers[stream][:size].reshape(batch, steps, channels)

@@ -1,0 +1,85 @@
+"""AdamW with warm-up, schedule and clipping; its whole state is tensors and a step count."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from serhpo.training.config import OptimiserConfig
+
+WARM_UP = 0.05  # share of all steps
+FLOOR = 0.01  # of the highest learning rate, where the cosine ends
+
+
+def learning_rate(config: OptimiserConfig, step: int, total: int) -> float:
+    """The learning rate of a step: a linear warm-up, then constant or half a cosine.
+
+    Args:
+        config: The highest rate and the schedule.
+        step: Counted from 0; beyond ``total`` the last rate stays.
+        total: Steps of the whole training.
+    """
+    warm_up = max(1, round(WARM_UP * total))
+    if step < warm_up:
+        return config.lr * (step + 1) / warm_up
+    if config.schedule == "constant":
+        return config.lr
+    progress = min(1.0, (step - warm_up) / max(1, total - warm_up))
+    return config.lr * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * progress)) / 2)
+
+
+class Stepper:
+    """Takes gradient steps on a model.
+
+    Args:
+        model: What to train.
+        config: Learning rate, decay, clipping, schedule.
+        total: Steps of the whole training, which the schedule spans.
+    """
+
+    def __init__(self, model: nn.Module, config: OptimiserConfig, total: int) -> None:
+        self.steps = 0
+        self._config, self._total = config, total
+        self._named = dict(model.named_parameters())
+        parameters = list(self._named.values())
+        groups = [
+            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self._optimiser = torch.optim.AdamW(groups, lr=config.lr, fused=True)
+
+    def step(self, loss: Tensor) -> float:
+        """Go down on a loss; the norm of the gradient before clipping. A non-finite one changes nothing."""
+        rate = learning_rate(self._config, self.steps, self._total)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        limit = math.inf if self._config.clip is None else self._config.clip
+        norm = float(nn.utils.clip_grad_norm_(self._named.values(), limit))
+        if math.isfinite(norm):
+            self._optimiser.step()
+            self.steps += 1
+        return norm
+
+    def tensors(self) -> dict[str, Tensor]:
+        """AdamW's moments and counts as ``parameter/moment``; a parameter never stepped has none."""
+        state = self._optimiser.state
+        return {
+            f"{name}/{key}": value
+            for name, parameter in self._named.items()
+            if parameter in state
+            for key, value in state[parameter].items()
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
+        """Go on from what :meth:`tensors` and ``steps`` gave."""
+        self.steps = steps
+        self._optimiser.state.clear()
+        for path, tensor in tensors.items():
+            name, key = path.rsplit("/", 1)
+            parameter = self._named[name]
+            self._optimiser.state[parameter][key] = tensor.to(parameter.device).clone()

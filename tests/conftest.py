@@ -1,0 +1,62 @@
+"""Fixtures for tests that run the command line in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "serhpo.cli.app"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of a command whose studies and cache lie under ``home``; never a user's Ray."""
+    kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return {**kept, "SERHPO_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def serhpo(home: Path) -> Callable[..., Done]:
+    """Run ``serhpo`` to its end: ``serhpo("status", "x", "--json")``."""
+
+    def run(*arguments: object, prefix: Sequence[str] = ()) -> Done:
+        command = [*prefix, *COMMAND, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(home), timeout=600)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six speakers of the synthetic corpus, enough for a search of seconds; not to be changed."""
+    from serhpo.corpus.synthetic import synthesise
+
+    folder = tmp_path_factory.mktemp("corpus") / "small"
+    synthesise(folder, speakers=6, utterances=8, seed=1)
+    return folder

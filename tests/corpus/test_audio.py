@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from serhpo.corpus.audio import SAMPLE_RATE, audio_problem, audio_seconds, read_audio
+from serhpo.errors import AudioError
+
+Wav = Callable[..., Path]
+
+
+def sine(seconds: float) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * 200 * np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE)
+
+
+def test_samples_are_scaled_to_one(tmp_path: Path, wav: Wav) -> None:
+    audio = read_audio(wav(tmp_path / "a.wav", 0.25))
+    assert audio.dtype == np.float32
+    np.testing.assert_allclose(audio, sine(0.25), atol=1 / 32768)
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
+def test_other_rates_are_resampled(tmp_path: Path, wav: Wav, rate: int) -> None:
+    audio = read_audio(wav(tmp_path / "a.wav", 1.0, rate))
+    assert abs(len(audio) - SAMPLE_RATE) <= 1
+    middle = slice(SAMPLE_RATE // 4, 3 * SAMPLE_RATE // 4)  # edges ring
+    np.testing.assert_allclose(audio[middle], sine(1.0)[middle], atol=1e-3)
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    left, right = np.full(800, 0.5), np.full(800, -0.25)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), SAMPLE_RATE, subtype="FLOAT")
+    np.testing.assert_allclose(read_audio(tmp_path / "a.wav"), np.full(800, 0.125))
+
+
+def test_a_part_is_cut_exactly(tmp_path: Path, wav: Wav) -> None:
+    path = wav(tmp_path / "a.wav", 1.0)
+    whole = read_audio(path)
+    np.testing.assert_array_equal(read_audio(path, 0.25, 0.5), whole[4000:8000])
+    np.testing.assert_array_equal(read_audio(path, start=0.75), whole[12000:])
+    np.testing.assert_array_equal(read_audio(path, end=0.125), whole[:2000])
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.5, 1.5), (1.0, None), (0.5, 0.5), (-0.5, 0.5), (0.75, 0.25)])
+def test_a_part_outside_the_file(tmp_path: Path, wav: Wav, start: float, end: float | None) -> None:
+    with pytest.raises(AudioError, match="no part"):
+        read_audio(wav(tmp_path / "a.wav", 1.0), start, end)
+
+
+def test_error_names_file_source_and_reason(tmp_path: Path) -> None:
+    with pytest.raises(AudioError) as caught:
+        read_audio(tmp_path / "gone.wav", source="labels.txt:7")
+    assert caught.value.what == "Cannot use the recording gone.wav: does not exist"
+    assert caught.value.where == f"{tmp_path / 'gone.wav'}, named in labels.txt:7"
+    with pytest.raises(AudioError, match="does not exist"):
+        audio_seconds(tmp_path / "gone.wav")
+
+
+def test_truncated_recording(tmp_path: Path, wav: Wav) -> None:
+    path = wav(tmp_path / "a.wav", 0.5)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(AudioError, match="truncated: 2000 bytes are missing"):
+        read_audio(path)
+
+
+def test_a_streamed_wav_without_length_is_read(tmp_path: Path, wav: Wav) -> None:
+    path = wav(tmp_path / "a.wav", 0.5)
+    data = bytearray(path.read_bytes())
+    data[40:44] = b"\xff\xff\xff\xff"  # length of the data chunk, as written to a pipe
+    path.write_bytes(data)
+    assert audio_problem(path) is None
+    assert len(read_audio(path)) == 8000
+
+
+def test_not_finite(tmp_path: Path) -> None:
+    samples = np.zeros(100)
+    samples[3] = np.nan
+    soundfile.write(tmp_path / "a.wav", samples, SAMPLE_RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match="not finite"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_flac_is_read(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", sine(0.5), SAMPLE_RATE)
+    assert audio_seconds(tmp_path / "a.flac") == 0.5
+    np.testing.assert_allclose(read_audio(tmp_path / "a.flac"), sine(0.5), atol=1 / 16384)

@@ -1,0 +1,200 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serhpo.pareto import Objective, standard_objectives
+from serhpo.search.rungs import Rungs, expected_epochs, rung_levels
+
+BOTH = standard_objectives(4)
+SETTINGS = {"epochs": 9, "grace_period": 1, "reduction_factor": 3, "ranking": "union"}
+
+
+def rungs(**changed) -> Rungs:
+    return Rungs(BOTH, **{**SETTINGS, **changed})
+
+
+# --- The rule `union` once more, from its description, comparing all with all -------------------------
+
+
+def better(one, other) -> bool:
+    """One dominates the other; a broken one dominates nothing and is dominated by every sound one."""
+    if not all(map(math.isfinite, one)):
+        return False
+    if not all(map(math.isfinite, other)):
+        return True
+    return one != other and all(a >= b for a, b in zip(one, other, strict=True))
+
+
+def front_after_front(values) -> list[list[int]]:
+    left, fronts = list(range(len(values))), []
+    while left:
+        best = [i for i in left if not any(better(values[j], values[i]) for j in left)]
+        fronts.append(best)
+        left = [i for i in left if i not in best]
+    return fronts
+
+
+def spread(values) -> list[int]:
+    """Indices of a front, each next one farthest from all before it, on ranges scaled to 1."""
+    lows = [min(column) for column in zip(*values, strict=True)]
+    spans = [max(column) - low or 1.0 for column, low in zip(zip(*values, strict=True), lows, strict=True)]
+    points = [
+        tuple(-(v - low - span) / span for v, low, span in zip(row, lows, spans, strict=True))
+        for row in values
+    ]
+    points = [tuple(max(0.0, x) for x in point) for point in points]
+    order = [min(range(len(points)), key=lambda i: (round(sum(points[i]), 9), i))]
+    while len(order) < len(points):
+        rest = [i for i in range(len(points)) if i not in order]
+        order.append(
+            max(rest, key=lambda i: (round(min(math.dist(points[i], points[j]) for j in order), 9), -i))
+        )
+    return order
+
+
+def kept_by_union(values, index, eta) -> bool:
+    if not all(map(math.isfinite, values[index])):
+        return False
+    quota = max(1.0, len(values) / eta)
+    sound = [row for row in values if all(map(math.isfinite, row))]
+    for objective in range(len(BOTH)):
+        if sum(row[objective] > values[index][objective] for row in sound) < quota:
+            return True
+    position = 0
+    for members in front_after_front(values):
+        if index in members:
+            order = [members[i] for i in spread([values[i] for i in members])]
+            return position + order.index(index) < quota
+        position += len(members)
+    raise AssertionError
+
+
+# Thirds of the ranges do not fall on equal distances by rounding alone.
+values = st.tuples(*[st.integers(0, 16).map(lambda n: n / 16)] * 2) | st.sampled_from(
+    [(math.nan, 0.5), (0.9, math.inf), (-math.inf, -math.inf)]
+)
+streams = st.lists(st.tuples(st.integers(0, 7), values), max_size=60)
+
+
+def replay(stream, eta):
+    """Feed interleaved trials, each one epoch further at its turn until it stops or is through."""
+    decided, epochs, stopped, seen = rungs(reduction_factor=eta), {}, set(), {}
+    for trial, reached in stream:
+        epoch = epochs.get(trial, 0) + 1
+        if trial in stopped or epoch > 9:
+            continue
+        epochs[trial] = epoch
+        decision = decided.report(trial, epoch, reached)
+        yield decided, seen, trial, epoch, reached, decision
+        if decision and not decision.keep:
+            stopped.add(trial)
+
+
+@given(streams, st.integers(2, 4))
+@settings(max_examples=200, deadline=None)
+def test_every_decision_is_that_of_the_plain_rule(stream, eta):
+    levels = {eta**k for k in range(4) if eta**k < 9}
+    for _, seen, trial, epoch, reached, decision in replay(stream, eta):
+        assert (decision is not None) == (epoch in levels)
+        if decision is None:
+            continue
+        at_rung = seen.setdefault(epoch, {})
+        at_rung[trial] = reached
+        recorded, index = list(at_rung.values()), list(at_rung).index(trial)
+        assert decision.keep == kept_by_union(recorded, index, eta)
+        assert (decision.trial, decision.rung, decision.recorded) == (trial, epoch, len(recorded))
+        rank = next(r for r, members in enumerate(front_after_front(recorded)) if index in members)
+        assert decision.position == rank
+
+
+@given(streams, st.integers(2, 4))
+@settings(max_examples=100, deadline=None)
+def test_a_replayed_stream_decides_the_same_and_repeats_change_nothing(stream, eta):
+    first = [(t, e, r, d) for _, _, t, e, r, d in replay(stream, eta)]
+    again = rungs(reduction_factor=eta)
+    for trial, epoch, reached, decision in first:
+        assert again.report(trial, epoch, reached) == decision
+        # A worker that died and repeats its epoch, even with other numbers, stands there once.
+        assert again.report(trial, epoch, (1.0, 1.0)) == decision
+    for trial, epoch, _, decision in first:
+        assert again.report(trial, epoch, (0.0, 0.0)) == decision
+    for trial in range(8):
+        cut = [d for t, _, _, d in first if t == trial and d and not d.keep]
+        assert again.stopped(trial) == (cut[0] if cut else None)
+
+
+@pytest.mark.parametrize("ranking", ["union", "nondominated", "best_in_any"])
+@given(stream=st.lists(values, min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_who_dominates_all_so_far_goes_on_and_who_is_broken_never_does(ranking, stream):
+    decided = rungs(ranking=ranking)
+    for trial, reached in enumerate(stream):
+        decision = decided.report(trial, 1, reached)
+        if not all(map(math.isfinite, reached)):
+            assert not decision.keep
+    assert decided.report(100, 1, (1.5, 1.5)).keep
+    assert not decided.report(101, 1, (math.nan, 2.0)).keep
+    assert not decided.report(102, 1, (-1.0, -1.0)).keep
+
+
+def test_the_order_of_reports_decides():
+    reports = {0: (0.30, 0.10), 1: (0.50, 0.30), 2: (0.40, 0.20), 3: (0.35, 0.40)}
+    forward, backward = rungs(), rungs()
+    # 0 is alone, 1 beats it; 2 is behind 1 in both; 3 is worse in UA but best in CCC.
+    assert [forward.report(t, 1, reports[t]).keep for t in (0, 1, 2, 3)] == [True, True, False, True]
+    # 3 is alone; 2 is best in UA; 1 too; 0 is last in everything.
+    assert [backward.report(t, 1, reports[t]).keep for t in (3, 2, 1, 0)] == [True, True, True, False]
+
+
+def test_the_second_best_survives_once_the_rung_is_big_enough():
+    crowd = rungs()
+    for trial in range(6):
+        crowd.report(trial, 1, (0.30 - trial / 100, 0.10 - trial / 100))
+    # Seven recorded, a third of them is 2.33: positions 0, 1 and 2 go on.
+    assert crowd.report(6, 1, (0.295, 0.095)).keep
+    assert [crowd.report(t, 1, (0.0, 0.0)).keep for t in range(7)] == [True, *[False] * 5, True]
+    assert not crowd.report(7, 1, (0.285, 0.085)).keep  # three are ahead, eight thirds are 2.67
+
+
+def test_rungs_are_independent_of_each_other():
+    decided = rungs()
+    assert decided.report(0, 1, (0.3, 0.1)).keep
+    assert decided.report(0, 2, (0.3, 0.1)) is None
+    assert decided.report(1, 1, (0.4, 0.2)).keep
+    assert decided.report(1, 3, (0.2, 0.0)).keep  # the first at its rung
+    cut = decided.report(2, 1, (0.2, 0.0))
+    assert not cut.keep
+    assert decided.stopped(2) == cut
+    assert decided.stopped(0) is decided.stopped(1) is decided.stopped(77) is None
+
+
+def test_a_minimised_objective_is_better_when_smaller():
+    objectives = (Objective(metric="loss", direction="minimise"), Objective(metric="ua"))
+    decided = Rungs(objectives, **SETTINGS)
+    decided.report(0, 1, (1.0, 0.5))
+    assert not decided.report(1, 1, (2.0, 0.4)).keep
+    assert decided.report(2, 1, (0.5, 0.1)).keep
+
+
+@pytest.mark.parametrize(
+    ("epochs", "grace", "factor", "levels"),
+    [
+        (9, 1, 3, [1, 3]),
+        (10, 1, 3, [1, 3, 9]),
+        (27, 3, 3, [3, 9]),
+        (27, 1, 2, [1, 2, 4, 8, 16]),
+        (1, 1, 3, []),
+        (5, 5, 2, []),
+    ],
+)
+def test_rungs_lie_at_powers_below_the_last_epoch(epochs, grace, factor, levels):
+    assert rung_levels(epochs, grace, factor) == levels
+
+
+def test_the_epochs_a_search_spends_at_least():
+    assert expected_epochs(9, 9, 1, 3) == 9 * 1 + 3 * 2 + 1 * 6
+    assert expected_epochs(27, 9, 3, 3) == 27 * 3 + 9 * 6
+    assert expected_epochs(5, 4, 4, 2) == 20
+    assert expected_epochs(1, 9, 1, 3) == 9  # a trial alone is never stopped

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from serhpo.corpus.folds import Fold
+from serhpo.metrics import ccc
+from serhpo.training.baselines import baselines
+from serhpo.training.data import TrainingData
+from serhpo.training.results import Predictions
+
+
+def material():
+    """Speaker t trains (class 0 rated 0.2, 0.4; class 1 rated −0.5); speaker v is predicted."""
+    dimensions = np.repeat(
+        np.array([[0.2], [0.4], [-0.5], [0.3], [-0.3], [-0.7]], dtype=np.float32), 3, axis=1
+    )
+    data = TrainingData(
+        {}, np.array([0, 0, 1, 0, 1, 1]), dimensions, np.array(["t", "t", "t", "v", "v", "v"]), ("a", "b")
+    )
+    probabilities = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
+    predictions = Predictions(
+        np.array([3, 4, 5]),
+        np.zeros(3, dtype=np.int64),
+        np.log(probabilities).astype(np.float32),
+        np.zeros((3, 3), dtype=np.float32),
+    )
+    return predictions, data, [Fold("only", ("t",), ("v",), ())]
+
+
+def test_baselines_worked_by_hand():
+    result = baselines(*material())
+    truth = np.array([0.3, -0.3, -0.7])
+    assert result["majority_class"] == pytest.approx({"ua": 0.5, "wa": 1 / 3, "ccc": 0})
+    assert result["class_mean"] == pytest.approx(
+        {"ua": 0.75, "wa": 2 / 3, "ccc": ccc(np.array([0.3, 0.3, -0.5]), truth)}
+    )
+    mixed = np.array([0.8 * 0.3 - 0.2 * 0.5, 0.6 * 0.3 - 0.4 * 0.5, 0.1 * 0.3 - 0.9 * 0.5])
+    assert result["class_mean_posterior"] == pytest.approx(
+        {"ua": 0.75, "wa": 2 / 3, "ccc": ccc(mixed, truth)}, abs=1e-6
+    )
+    assert result["class_mean_oracle"] == pytest.approx(
+        {"ua": 1, "wa": 1, "ccc": ccc(np.array([0.3, -0.5, -0.5]), truth)}
+    )
+
+
+def test_unlabelled_and_unrated_utterances_are_left_out():
+    predictions, data, folds = material()
+    data.labels[5] = -1
+    data.dimensions[4, 1] = np.nan
+    result = baselines(predictions, data, folds)
+    assert result["class_mean"]["wa"] == 0.5
+    assert result["class_mean_oracle"]["ua"] == 1
+    assert all(np.isfinite(value) for row in result.values() for value in row.values())

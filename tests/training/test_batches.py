@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+
+from serhpo.training.batches import BatchReader, evaluation_batches, training_batches
+
+
+def lengths(size, seed=0):
+    return np.clip(np.random.default_rng(seed).lognormal(np.log(3.56), 0.65, size), 0.6, 31)
+
+
+@pytest.mark.parametrize(("size", "batch"), [(1, 16), (15, 16), (33, 16), (100, 16), (5531, 32)])
+def test_every_row_once_and_no_batch_too_small(size, batch):
+    rows = np.arange(size) * 3
+    batches = training_batches(rows, lengths(size), batch, np.random.default_rng(1))
+    assert sorted(np.concatenate(batches)) == rows.tolist()
+    sizes = [len(one) for one in batches]
+    assert len(batches) == 1 or min(sizes) >= 4
+    assert max(sizes) < batch + 4
+
+
+def test_padding_is_small_and_batches_change_every_epoch():
+    seconds = lengths(5531)
+    rows = np.arange(5531)
+    first, second = (training_batches(rows, seconds, 32, np.random.default_rng(seed)) for seed in (1, 2))
+    padded = sum(len(batch) * seconds[batch].max() for batch in first)
+    assert padded / seconds.sum() <= 1.15
+    assert {tuple(sorted(batch)) for batch in first}.isdisjoint({tuple(sorted(batch)) for batch in second})
+
+
+def test_the_generator_decides_everything():
+    rows, seconds = np.arange(200), lengths(200)
+    first, again = (training_batches(rows, seconds, 16, np.random.default_rng(5)) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+
+
+def test_evaluation_batches_hold_every_row_within_the_budget():
+    rows, seconds = np.arange(100, 400), lengths(300)
+    batches = evaluation_batches(rows, seconds, budget=30)
+    assert sorted(np.concatenate(batches)) == rows.tolist()
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * seconds[batch - 100].max() <= 30
+
+
+def reader(memory_store, seconds=(0.5, 2.0, 1.25)):
+    """Every frame holds its own time, so that an excerpt shows where it was taken."""
+    rates = {"mfcc": 100.0, "waveform": 16_000.0}
+    stores = {
+        stream: memory_store([np.arange(t * rate, dtype=np.float32)[:, None] / rate for t in seconds])
+        for stream, rate in rates.items()
+    }
+    return BatchReader(stores, rates, torch.device("cpu"))
+
+
+def test_whole_utterances_are_padded_with_zeros(memory_store):
+    source = reader(memory_store)
+    source_batches = source.whole([np.array([1, 0]), np.array([2, 0])])
+    next(source_batches)  # leaves its values in the buffers
+    batch = next(source_batches)
+    assert batch.lengths["mfcc"].tolist() == [125, 50]
+    assert batch.features["waveform"].shape == (2, 20_000, 1)
+    assert batch.features["mfcc"][0, -1, 0] == pytest.approx(1.24)
+    assert (batch.features["mfcc"][1, 50:] == 0).all()
+    assert (batch.features["waveform"][1, 8000:] == 0).all()
+
+
+def test_excerpts_are_the_same_stretch_of_time_in_every_stream(memory_store):
+    source = reader(memory_store)
+    starts = []
+    for seed in range(20):
+        (batch,) = source.excerpts([np.arange(3)], 0.75, np.random.default_rng(seed))
+        assert batch.lengths["mfcc"].tolist() == [50, 75, 75]
+        assert batch.lengths["waveform"].tolist() == [8000, 12_000, 12_000]
+        first = batch.features["mfcc"][:, 0, 0], batch.features["waveform"][:, 0, 0]
+        torch.testing.assert_close(*first, atol=0.0101, rtol=0)
+        starts.append(first[0].tolist())
+    assert np.ptp(starts, axis=0)[0] == 0  # shorter than the excerpt: always whole
+    assert np.ptp(starts, axis=0)[1] > 0.7
+    assert np.max(starts, axis=0)[1] <= 1.25
+
+
+def test_seconds_follow_the_shortest_stream(memory_store):
+    stores = {"mfcc": memory_store([np.zeros((101, 2))]), "waveform": memory_store([np.zeros((16_000, 1))])}
+    source = BatchReader(stores, {"mfcc": 100.0, "waveform": 16_000.0}, torch.device("cpu"))
+    assert source.seconds(np.array([0])).tolist() == [1.0]

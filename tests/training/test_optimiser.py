@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from serhpo.training.config import OptimiserConfig
+from serhpo.training.optimiser import Stepper, learning_rate
+
+
+def test_cosine_schedule_at_its_corners():
+    config = OptimiserConfig(lr=1.0, schedule="cosine")
+    rates = [learning_rate(config, step, 100) for step in range(101)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5] == 1.0
+    assert learning_rate(config, 5 + 95 // 2, 100) == pytest.approx(0.505, abs=0.01)
+    assert rates[100] == pytest.approx(0.01)
+    assert learning_rate(config, 500, 100) == pytest.approx(0.01)
+    assert sorted(rates[5:], reverse=True) == rates[5:]
+
+
+def test_constant_schedule_stays():
+    config = OptimiserConfig(lr=1.0, schedule="constant")
+    assert [learning_rate(config, step, 3) for step in range(5)] == [1.0] * 5
+
+
+def test_decay_spares_biases_and_clipping_bounds_the_gradient():
+    model = torch.nn.Linear(3, 3)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    stepper = Stepper(model, OptimiserConfig(lr=0.1, weight_decay=0.5, schedule="constant"), total=1)
+    norm = stepper.step((model.weight * 0 + model.bias * 0).sum())
+    assert norm == 0
+    torch.testing.assert_close(model.weight, before["weight"] * (1 - 0.1 * 0.5))
+    assert torch.equal(model.bias, before["bias"])
+    assert stepper.step(1e6 * model.weight.sum()) == pytest.approx(3e6)
+    assert model.weight.grad.norm() == pytest.approx(1.0, rel=1e-4)
+
+
+def test_a_non_finite_gradient_changes_nothing():
+    model = torch.nn.Linear(2, 1)
+    before = model.weight.detach().clone()
+    stepper = Stepper(model, OptimiserConfig(), total=10)
+    assert not stepper.step(model.weight.sum() * float("inf")) < float("inf")
+    assert torch.equal(model.weight, before)
+    assert stepper.steps == 0
