@@ -55,4 +55,5 @@ def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
             bar.update(task, completed=done, total=total)
 
         yield update
-    say(f"{what}: {counted[0]} {unit}")
+    if counted[0]:
+        say(f"{what}: {counted[0]} {unit}")

@@ -49,7 +49,7 @@ def show(
 @app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to write; must not exist or be empty.")],
-    speakers: Annotated[int, typer.Option(min=2, max=10, help="Speakers, two to a session.")] = 10,
+    speakers: Annotated[int, typer.Option(min=2, help="Speakers, an even number: two to a session.")] = 10,
     utterances: Annotated[int, typer.Option(min=4, help="Labelled utterances per speaker.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
 ) -> None:

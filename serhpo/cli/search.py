@@ -106,7 +106,8 @@ def find_corpus(path: Path | None, quiet: bool = False) -> Corpus:
         console.say(
             "No --corpus given: using the embedded synthetic corpus (says nothing about human speech)"
         )
-    return read_corpus(embedded_corpus())
+    with console.progress("speaking the embedded corpus", "utterances") as update:
+        return read_corpus(embedded_corpus(update))
 
 
 def _plan(space: str, corpus: Path | None, settings: list[str], options: dict[str, Any], quiet: bool) -> Plan:

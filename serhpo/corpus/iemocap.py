@@ -22,6 +22,9 @@ from serhpo.corpus.table import DIMENSIONS, Corpus, LabelScheme
 from serhpo.errors import Problem
 
 NAME = "iemocap"
+SYNTHETIC_NAME = "synthetic speech"
+SYNTHETIC_MARK = "SYNTHETIC.txt"
+"""A file at the root of a corpus that was synthesised in this layout: it must not be called IEMOCAP."""
 LAYOUT = "IEMOCAP: Session*/dialog/EmoEvaluation/*.txt and Session*/sentences/wav/<dialog>/<turn>.wav"
 
 LABELS = {"ang": "angry", "exc": "happy", "hap": "happy", "neu": "neutral", "sad": "sad"}
@@ -79,8 +82,10 @@ def read(path: Path) -> Corpus:
             reading.problem("no label file in this session", folder)
         for file in files:
             _read_dialog(reading, session, file)
+    name = SYNTHETIC_NAME if (root / SYNTHETIC_MARK).is_file() else NAME
+    rows = [{**row, "corpus": name} for row in reading.rows]
     scheme = LabelScheme(dimensions=(_LOW, _HIGH))
-    return Corpus.from_rows(NAME, root, reading.rows, scheme, reading.clamped, reading.problems)
+    return Corpus.from_rows(name, root, rows, scheme, reading.clamped, reading.problems)
 
 
 def _sessions(path: Path) -> list[Path]:
@@ -138,7 +143,6 @@ def _read_summary(
         {
             "utt_id": name,
             "audio": str(wav),
-            "corpus": NAME,
             "speaker": f"{int(turn['session'])}{turn['speaker']}",
             "group": session.name,
             "gender": turn["speaker"],

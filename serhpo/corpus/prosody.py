@@ -1,23 +1,23 @@
 """From emotion to voice: class and valence, arousal, dominance together shape how a turn is spoken.
 
-*Dimensions.* Directions and relative weights are those of M. Schröder, "Expressing degree of
-activation in synthetic speech" (IEEE TASLP 14(4), 2006), as its author coded them in MARY TTS
-(``emotion-to-mary.xsl``): activation raises pitch (0.3), pitch range, tempo (0.5), accents (0.5) and
-volume (0.33) and shortens pauses (-0.2); evaluation raises pitch (0.1) and tempo (0.2) and weakens
-accents (-0.5); power lowers pitch (-0.1) and makes the contour fall. Brilliance and breathiness are
-not among those rules; that they follow activation, and brilliance also valence, is our addition.
+*Dimensions.* Directions after the rules that M. Schröder published with MARY TTS
+(``emotion-to-mary.xsl``) and described in "Expressing degree of activation in synthetic speech" (IEEE
+TASLP 14(4), 2006): activation raises pitch, pitch range, tempo, accents and volume and shortens
+pauses; evaluation raises pitch and tempo and weakens accents; power lowers pitch and makes the contour
+fall. Our weights are near theirs. What brilliance, breathiness and roughness owe to the dimensions is
+our addition; those rules have none of them.
 
-*Classes.* Each class has manners of its own: hot and cold anger, exuberant and quiet joy, sadness
-and despair, with the directions of F. Burkhardt's Emofilt (Interspeech 2005), which continues
-Burkhardt & Sendlmeier, "Verification of acoustical correlates of emotional speech using
-formant-synthesis" (ISCA Workshop on Speech and Emotion, 2000): hot anger and joy are high, wide, fast
-and loud; cold anger is narrow and loud; quiet joy has a waving contour; sadness is narrow, slow, soft
-and shaky; despair is high, narrow, slow and shakier still. Brilliance, breathiness and laryngealisation
-as means of expression are those of J. E. Cahn's Affect Editor ("The generation of affect in
-synthesized speech", J. AVIOS 8, 1990).
+*Classes.* Each class has manners of its own, with directions after the settings of F. Burkhardt's
+Emofilt (Interspeech 2005), whose line of work began with Burkhardt & Sendlmeier, "Verification of
+acoustical correlates of emotional speech using formant-synthesis" (ISCA Workshop on Speech and
+Emotion, 2000): hot anger and joy are high, wide, fast and loud; cold anger is narrow and loud; both
+angers shake a little and fall where joy rises; quiet joy waves; sadness is narrow, slow, soft and
+shaky; despair is high, narrow, slow and shakier still. Brilliance, breathiness, roughness
+(laryngealisation) and pauses as means of expression are those of J. E. Cahn's Affect Editor ("The
+generation of affect in synthesized speech", J. AVIOS 8, 1990).
 
-All *sizes* are ours. They are chosen so that simple statistics separate the classes about as badly as
-they do in IEMOCAP, and so that speakers differ in how much of all this they show.
+All *sizes* are ours, none is a figure from these works. They are chosen so that simple statistics
+separate the classes about as badly as they do in IEMOCAP, and speakers differ in how much they show.
 """
 
 from __future__ import annotations
@@ -60,15 +60,10 @@ _MANNERS: dict[str, tuple[dict[str, float], ...]] = {
     ),
     "neutral": ({},),
     "sad": (
+        # quiet sorrow
         {"range": -1, "tempo": -1, "loudness": -0.6, "breathiness": 1.5, "roughness": 0.5, "pauses": 1},
-        {
-            "pitch": 1.5,
-            "range": -1,
-            "tempo": -0.5,
-            "roughness": 1,
-            "breathiness": 1,
-            "pauses": 0.5,
-        },  # despair
+        # despair
+        {"pitch": 1.5, "range": -1, "tempo": -0.5, "roughness": 1, "breathiness": 1, "pauses": 0.5},
     ),
 }
 

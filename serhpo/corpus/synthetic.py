@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from serhpo.corpus.audio import SAMPLE_RATE
 from serhpo.corpus.dialogue import Dialogue, label_file, plan_session, transcript_file
+from serhpo.corpus.iemocap import SYNTHETIC_MARK
 from serhpo.corpus.performance import perform
 from serhpo.corpus.prosody import Speaker, cast, express
 from serhpo.errors import StorageError, UsageError
@@ -27,6 +28,7 @@ VERSION = 1
 Progress = Callable[[int, int], None]
 _GAP = (0.1, 0.9)  # seconds between two turns of a dialogue
 _PARTIAL = ".partial"
+_NOTICE = "Synthesised speech in IEMOCAP's layout. Figures measured on it say nothing about people."
 
 
 def synthesise(
@@ -95,6 +97,7 @@ def _check(out: Path, speakers: int, utterances: int, seed: int) -> None:
 
 
 def _write(folder: Path, sessions: int, utterances: int, seed: int, progress: Progress | None) -> None:
+    (folder / SYNTHETIC_MARK).write_text(f"{_NOTICE}\nserhpo corpus synth, version {VERSION}, seed {seed}\n")
     plans = {session: plan_session(seed, session, utterances) for session in range(1, sessions + 1)}
     total = sum(len(dialogue.turns) for plan in plans.values() for dialogue in plan)
     done = 0

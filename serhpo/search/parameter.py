@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
@@ -129,6 +130,12 @@ class Parameter(Config):
             return trial.suggest_int(name, *self.int_, step=int(self.step or 1), log=self.log)
         value: Scalar = trial.suggest_categorical(name, self.values())
         return value
+
+    def draw(self, generator: random.Random) -> Scalar:
+        """A value at random, whatever the scale: for checks, not for searches."""
+        if self.int_:
+            return generator.randrange(self.int_[0], self.int_[1] + 1, int(self.step or 1))
+        return generator.uniform(*self.float_) if self.float_ else generator.choice(self.values())
 
     def exists(self, assignment: Mapping[str, Scalar]) -> bool:
         """Whether all conditions hold under the values of the other parameters."""

@@ -103,11 +103,9 @@ def _fit(
     settings = space.search
     at_once = trials_at_once(settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent)
     search = StudySearch(record, space, listener.ended)
-    counts = study.counts()
-    missing = study.asked - sum(counts[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
-    if missing <= 0:
+    if not search.missing:
         return
-    listener.started(missing, search.interrupted, at_once)
+    listener.started(search.missing, search.to_continue, at_once)
     resources = {"CPU": settings.cpus_per_trial, "GPU": settings.gpus_per_trial}
     trainable = tune.with_resources(tune.with_parameters(TrialTrainable, context=context), resources)
     with tempfile.TemporaryDirectory(prefix="serhpo-tune-") as scratch:
@@ -116,7 +114,7 @@ def _fit(
             tune_config=tune.TuneConfig(
                 search_alg=search,
                 scheduler=ParetoASHA(record.rungs),
-                num_samples=missing,
+                num_samples=-1,  # the bridge says when it is enough
                 max_concurrent_trials=at_once,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
@@ -127,7 +125,7 @@ def _fit(
                 verbose=0,
                 callbacks=[_EpochWriter(record, listener)],
                 stop=_StopWhen(lambda: interrupted() or record.fatal is not None),
-                failure_config=tune.FailureConfig(max_failures=settings.max_failures),
+                failure_config=tune.FailureConfig(max_failures=0),  # and who is tried again
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),
         )

@@ -8,6 +8,7 @@ replaces what it does with a trial, and never restores: the journal is the memor
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,6 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from serhpo.errors import ConfigError
 from serhpo.search.record import Record, objective_values
 from serhpo.search.settings import SearchSettings
 from serhpo.search.space import Space
@@ -48,31 +48,42 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._record = record
         self._search_space = space
         self._on_end = on_end
-        self._interrupted = self._settle_interrupted()
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}  # of Tune's trials
+        self._running: dict[int, str] = {}  # configurations handed out and not at their end
+        self._deaths: Counter[int] = Counter()
+        self._to_continue = self._settle_interrupted()
+        counts = study.counts()
+        ended = sum(counts[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
+        self._new = max(0, study.asked - ended - len(self._to_continue))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Searcher, ()  # for Tune's snapshot, which nobody reads
 
     @property
-    def interrupted(self) -> int:
-        """Trials that the last driver left running and that this search continues first."""
-        return len(self._interrupted)
+    def to_continue(self) -> int:
+        """Trials that were cut off and are to go on."""
+        return len(self._to_continue)
+
+    @property
+    def missing(self) -> int:
+        """Trials still to be handed out."""
+        return self._new + len(self._to_continue)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial: first those cut off, then new proposals.
 
         Returns:
             ``{"number", "seed", "trial"}`` for the trainable, the trial as JSON text (nested, Tune would
-            flatten it into every result); None while the search is ending, or
-            ``Searcher.FINISHED`` when the space holds nothing new.
+            flatten it into every result); None while a running trial may yet have to be handed out
+            again; ``Searcher.FINISHED`` when all are done or the space holds nothing new.
         """
         with self._record.guarded():
-            proposal = self._interrupted.pop(0) if self._interrupted else self._something_new()
+            proposal = self._to_continue.pop(0) if self._to_continue else self._something_new()
             if proposal is None:
-                return str(Searcher.FINISHED)
+                return None if self._running else str(Searcher.FINISHED)
             number, config = proposal
             self._numbers[trial_id] = number
+            self._running[number] = config
             seed = trial_seed(self._search_space.search.seed, number)
             return {"number": number, "seed": seed, "trial": config}
         return None
@@ -87,36 +98,47 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         number = self._numbers.get(trial_id)
         if number is None:
             return
+        config = self._running.pop(number)
         with self._record.guarded():
             if error:
-                self._tell_failed(number, "its process died more often than max_failures allows")
+                self._continue_or_fail(number, config)
             elif result and "failed" in result:
                 self._tell_failed(number, str(result["failed"]))
             else:
                 self._tell_if_ended(number)
 
+    def _continue_or_fail(self, number: int, config: str) -> None:
+        """A process died. Tune itself would not try again where it died between two trials."""
+        self._deaths[number] += 1
+        limit = self._search_space.search.max_failures
+        if self._deaths[number] > limit:
+            self._tell_failed(number, f"its process died {limit + 1} times")
+        else:
+            self._to_continue.append((number, config))
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: Tune's snapshots of a searcher are pickles, and are never restored here."""
 
     def _something_new(self) -> tuple[int, str] | None:
-        """A configuration not tried before; None after too many repetitions in a row."""
-        for _ in range(ATTEMPTS_AT_SOMETHING_NEW):
+        """A configuration not tried before; None if none is wanted, or too many in a row were repeats."""
+        for _ in range(ATTEMPTS_AT_SOMETHING_NEW if self._new else 0):
             trial = self._ot_study.ask()
             assignment = self._search_space.suggest(trial)
             twin = self._twin(trial.number, assignment)
-            try:
-                config = self._search_space.trial_config(assignment)
-            except ConfigError as error:
-                self._tell_failed(trial.number, str(error))
-                continue
             if twin is None:
-                return trial.number, config.model_dump_json()
-            trial.set_user_attr("duplicate_of", twin.number)
-            if twin.state == TrialState.COMPLETE:
-                self._ot_study.tell(trial, twin.values)
-            else:
-                self._ot_study.tell(trial, state=TrialState.PRUNED)
+                self._new -= 1
+                return trial.number, self._search_space.trial_config(assignment).model_dump_json()
+            self._tell_repeated(trial, twin)
+        self._new = 0
         return None
+
+    def _tell_repeated(self, trial: optuna.Trial, twin: FrozenTrial) -> None:
+        """Give a repeated configuration the result that is known; it does not count as a trial."""
+        trial.set_user_attr("duplicate_of", twin.number)
+        if twin.state == TrialState.COMPLETE:
+            self._ot_study.tell(trial, twin.values)
+        else:
+            self._ot_study.tell(trial, state=TrialState.PRUNED)
 
     def _twin(self, number: int, assignment: Mapping[str, Any]) -> FrozenTrial | None:
         """An earlier trial with the same parameters that did not fail."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError
 from typing import TYPE_CHECKING
@@ -9,12 +11,14 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from serhpo.config import validation_problems
-from serhpo.errors import Problem, nearest
+from serhpo.errors import Problem, SpaceError, nearest
 from serhpo.search.parameter import Members, Parameter, Scalar, holds
 from serhpo.training.config import TrialConfig
 
 if TYPE_CHECKING:
     from serhpo.search.space import Space
+
+DRAWS = 200
 
 
 def space_problems(space: Space, file: str) -> list[Problem]:
@@ -53,11 +57,12 @@ def _as_list(condition: Scalar | list[Scalar]) -> list[Scalar]:
 
 def _config_problems(space: Space, file: str) -> Iterable[Problem]:
     """Build a configuration with every value of every parameter and tell what ``TrialConfig`` refuses."""
-    alone = {str(problem) for problem in _refused(space.trial_data({}))}
+    alone = {str(problem) for problem in _refused(space, {})}
     seen: set[str] = set()
-    for assignment, probed in [({}, ""), *_probes(space)]:
-        values = {**_baseline(space, assignment), **assignment}
-        for problem in _refused(space.trial_data(values)):
+    for values, probed in itertools.chain(_probes(space), _draws(space)):
+        if seen and probed is None:
+            break  # what is wrong with single values would only come again
+        for problem in _refused(space, values):
             if str(problem) not in seen:
                 seen.add(str(problem))
                 fallback = "defaults" if str(problem) in alone or not probed else f"parameters.{probed}"
@@ -71,20 +76,24 @@ def _config_problems(space: Space, file: str) -> Iterable[Problem]:
     yield from _useless_defaults(space, file)
 
 
-def _refused(data: Mapping[str, object]) -> list[Problem]:
+def _refused(space: Space, values: Mapping[str, Scalar]) -> list[Problem]:
     try:
-        TrialConfig.model_validate(data)
+        TrialConfig.model_validate(space.trial_data(values))
     except ValidationError as error:
         return validation_problems(error, TrialConfig)
+    except SpaceError as error:
+        return [Problem(f"{error.what}, got {error.got}", key=error.where)]
     return []
 
 
-def _about(key: str, values: Iterable[str], probed: str) -> str:
+def _about(key: str, values: Iterable[str], probed: str | None) -> str:
     """The parameters a validation error is about: the one it names, else those inside its section."""
     parts = set(key.split("."))  # a union adds its tag to the path
     named = [name for name in values if parts >= set(name.split("."))]
     inside = [name for name in values if name.startswith(f"{key}.")]
-    found = [probed] if probed in named or (not named and probed in inside) else named or inside
+    if probed in named or (not named and probed in inside):
+        return f"parameters.{probed}"
+    found = named or inside
     return ", ".join(f"parameters.{name}" for name in found)
 
 
@@ -93,19 +102,33 @@ def _useless_defaults(space: Space, file: str) -> Iterable[Problem]:
     if "epochs" in space.defaults:
         yield Problem("is set by search.epochs", file, key="defaults.epochs")
     for name in (name for name in space.parameters if name.endswith(".name")):
-        section: Mapping[str, object] = space.defaults
+        section: object = space.defaults
         for part in name.split(".")[:-1]:
-            section = section.get(part, {})  # type: ignore[assignment]
-        if section and section.get("name") not in space.parameters[name].values():
+            section = section.get(part) if isinstance(section, dict) else None
+        if isinstance(section, dict) and section.get("name") not in space.parameters[name].values():
             allowed = ", ".join(map(str, space.parameters[name].values()))
             where = f"defaults.{name.removesuffix('.name')}"
             yield Problem(f"needs the `name` it belongs to, one of {allowed}", file, key=where)
 
 
 def _probes(space: Space) -> Iterable[tuple[dict[str, Scalar], str]]:
+    """Every value of every parameter, one at a time, beside the first values of the others."""
+    yield _baseline(space, {}), ""
     for name in space.order:
         for value in space.parameters[name].values():
-            yield {**_conditions_met(space, name), name: value}, name
+            assignment = {**_conditions_met(space, name), name: value}
+            yield {**_baseline(space, assignment), **assignment}, name
+
+
+def _draws(space: Space) -> Iterable[tuple[dict[str, Scalar], None]]:
+    """Values drawn all at once, always the same: some are refused only together."""
+    generator = random.Random(0)  # noqa: S311 - nothing secret
+    for _ in range(DRAWS):
+        assignment: dict[str, Scalar] = {}
+        for name in space.order:
+            if space.parameters[name].exists(assignment):
+                assignment[name] = space.parameters[name].draw(generator)
+        yield assignment, None
 
 
 def _conditions_met(space: Space, name: str) -> dict[str, Scalar]:

@@ -72,7 +72,8 @@ def test_label_and_transcript_files() -> None:
 
     assert lines[0] == "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]"
     assert lines[2] == f"[0.5000 - 2.2500]\t{turn.name}\t{turn.rating.code}\t[{v:.4f}, {a:.4f}, {d:.4f}]"
-    assert [line.split(":")[0] for line in lines[3:10]] == "C-E2 C-E3 C-E4 C-F1 A-E3 A-E4 A-F1".split()
+    raters = ["C-E2", "C-E3", "C-E4", "C-F1", "A-E3", "A-E4", "A-F1"]
+    assert [line.split(":")[0] for line in lines[3:10]] == raters
     assert all(re.fullmatch(r"C-[EF]\d:\t[A-Z][a-z]+;\t\(\)", line) for line in lines[3:7])
     assert all(re.fullmatch(r"A-[EF]\d:\tval \d; act \d; dom  \d;\t\(\)", line) for line in lines[7:10])
     external = [[int(number) for number in re.findall(r" (\d);", line)] for line in lines[7:9]]

@@ -32,14 +32,14 @@ def test_rate_changes_the_length() -> None:
 
 
 def test_breaks_are_silence() -> None:
-    broken = say(TEXT.replace("already,", 'already, <break time="500ms"/>'))
+    broken = say(TEXT.replace("told", 'told <break time="500ms"/>'))
     assert 0.4 < (len(broken) - len(say())) / ESPEAK_RATE < 0.7
 
 
 def test_unknown_voice() -> None:
     with pytest.raises(ConfigError, match="no such voice") as caught:
-        say(voice="klingon+q9")
-    assert caught.value.got == "klingon+q9"
+        say(voice="xx-yy")
+    assert caught.value.got == "xx-yy"
 
 
 def test_without_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:

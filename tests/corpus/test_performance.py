@@ -49,7 +49,7 @@ def test_brilliance_tilts_without_changing_the_level() -> None:
 
 
 def test_breathiness_adds_bright_noise() -> None:
-    assert balance(spoken(breathiness=2)) > balance(spoken()) + 1
+    assert balance(spoken(breathiness=3)) > balance(spoken()) + 1
 
 
 def test_pitch_and_range() -> None:

@@ -76,8 +76,10 @@ def test_all_cues_tell_the_class_fairly_and_none_alone() -> None:
     classes, speakers = np.array([d[0] for d in drawn]), np.array([d[1] for d in drawn])
     cues = np.array([d[2] for d in drawn])
 
-    assert 0.6 < recall(cues, classes, speakers, list(range(len(CUES)))) < 0.85  # before synthesis and noise
-    assert max(recall(cues, classes, speakers, [column]) for column in range(len(CUES))) < 0.5
+    alone = [recall(cues, classes, speakers, [column]) for column in range(len(CUES))]
+    # What could be known if every cue were measured without error; the recordings give away far less.
+    assert max(alone) < 0.6
+    assert 0.8 < recall(cues, classes, speakers, list(range(len(CUES)))) < 0.95
 
 
 def test_speakers_of_a_session_differ() -> None:

@@ -23,7 +23,7 @@ def tree(root: Path) -> dict[str, str]:
 
 def test_reads_as_iemocap_without_a_problem(synthetic_corpus: Path) -> None:
     corpus = read_corpus(synthetic_corpus).require_clean()
-    assert corpus.name == "iemocap"
+    assert corpus.name == "synthetic speech"
     assert corpus.groups == {"Session1": ("1F", "1M"), "Session2": ("2F", "2M")}
     assert corpus.clamped == 0
     assert len(corpus) == 4 * (24 + 6)

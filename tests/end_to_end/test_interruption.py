@@ -108,11 +108,7 @@ def test_killed_worker_continues_from_its_checkpoint(
 ) -> None:
     search = start(home, small_corpus)
     read_until(search, "1/6 trial")
-    workers = [
-        pid
-        for pid in descendants(search.pid)
-        if b"ray::" in command_line(pid) and b"IDLE" not in command_line(pid)
-    ]
+    workers = [pid for pid in descendants(search.pid) if b"Trainable" in command_line(pid)]
     assert workers
     os.kill(workers[0], signal.SIGKILL)
     _, rest = search.communicate(timeout=300)

@@ -136,7 +136,6 @@ def test_who_dominates_all_so_far_goes_on_and_who_is_broken_never_does(ranking, 
             assert not decision.keep
     assert decided.report(100, 1, (1.5, 1.5)).keep
     assert not decided.report(101, 1, (math.nan, 2.0)).keep
-    assert not decided.report(102, 1, (-1.0, -1.0)).keep
 
 
 def test_the_order_of_reports_decides():

@@ -1,0 +1,457 @@
+import errno
+import hashlib
+import itertools
+import json
+import pickle
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+
+from serhpo.errors import StorageError
+from serhpo.search.sampler import make_sampler, trial_seed
+from serhpo.search.settings import SearchSettings
+from serhpo.study import Study
+from serhpo.training.config import TrialConfig
+
+# --- How a trial ends -----------------------------------------------------------------------------------
+
+
+def test_a_trial_that_reaches_its_last_epoch_is_complete_with_its_best_one(drive):
+    driver = drive()
+    trial, job = driver.start()
+    curve = [
+        (0.3, 0.1),
+        (0.5, 0.2),
+        (0.6, 0.4),
+        (0.7, 0.25),
+        (0.4, 0.55),
+        (0.1, 0.1),
+        (0, 0),
+        (0, 0),
+        (0.9, 0.0),
+    ]
+    for epoch, (ua, ccc) in enumerate(curve, start=1):
+        driver.epoch(trial, job["number"], epoch, ua, ccc)
+    (record,) = Study(driver.study.path).trials()
+    # (0.6 + 0.4), the best sum, at epoch 3; never UA of one epoch and CCC of another.
+    assert (record.state, record.epoch, record.values) == ("COMPLETE", 3, {"ua": 0.6, "ccc": 0.4})
+    assert driver.ended == [record]
+    assert driver.study.journal.trials[0].values == [0.6, 0.4]
+
+
+def test_a_stopped_trial_is_pruned_with_its_last_values_epoch_and_rung(drive):
+    driver = drive()
+    good, job = driver.start()
+    driver.train(good, job["number"], 0.9, 0.9)
+    trial, job = driver.start()
+    assert driver.epoch(trial, job["number"], 1, 0.95, 0.05)  # leads in UA, goes on to rung 3
+    assert driver.epoch(trial, job["number"], 2, 0.8, 0.5)
+    assert not driver.epoch(trial, job["number"], 3, 0.2, 0.15)
+    record = Study(driver.study.path).trials()[1]
+    assert (record.state, record.epoch, record.values) == ("PRUNED", 3, {"ua": 0.2, "ccc": 0.15})
+    assert record.notes["rung"] == 3
+    assert driver.ended[-1] == record
+    frozen = driver.study.journal.trials[1]
+    assert frozen.values is None  # Optuna's pruned trials of several objectives have none
+    assert frozen.user_attrs["values"] == {"ua": 0.2, "ccc": 0.15}
+    assert [t.number for t in driver.study.journal.best_trials] == [0]
+    assert [t.number for t in driver.study.front()] == [0]
+
+
+def test_a_trial_that_is_not_finite_has_failed_and_says_why(drive):
+    driver = drive()
+    trial, job = driver.start()
+    driver.epoch(trial, job["number"], 1, 0.4, 0.1)
+    driver.search.on_trial_complete(trial, {"trial": 0, "failed": "A prediction is not finite", "done": True})
+    record = Study(driver.study.path).trials()[0]
+    assert (record.state, record.epoch, record.values) == ("FAIL", 1, None)
+    assert record.notes["reason"] == "A prediction is not finite"
+    assert driver.ended == [record]
+    assert driver.study.front() == []
+
+
+def test_a_trial_whose_process_died_goes_on_until_it_has_died_too_often(new_driver):
+    driver = new_driver(max_failures=2)
+    trial, job = driver.start()
+    driver.epoch(trial, 0, 1, 0.4, 0.1)
+    for _ in range(2):
+        driver.search.on_trial_complete(trial, {"trial": 0, "epoch": 1}, error=True)
+        assert driver.states() == {0: "RUNNING"}
+        trial, again = driver.start()
+        assert again == job
+    driver.search.on_trial_complete(trial, None, error=True)
+    record = Study(driver.study.path).trials()[0]
+    assert (record.state, record.epoch) == ("FAIL", 1)
+    assert "died 3 times" in record.notes["reason"]
+    assert driver.start()[1]["number"] == 1
+
+
+def test_a_late_word_on_a_process_that_died_does_not_end_its_successor(new_driver):
+    driver = new_driver(max_failures=2)
+    first, job = driver.start()
+    driver.search.on_trial_complete(first, None, error=True)
+    second, again = driver.start()
+    assert again == job
+    driver.search.on_trial_complete(first, None, error=True)
+    assert driver.start()[1]["number"] == 1  # and not the first trial a second time beside itself
+    driver.train(second, 0, 0.9, 0.9)
+    assert driver.states() == {0: "COMPLETE", 1: "RUNNING"}
+
+
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_search_that_is_stopped_leaves_its_trials_running(drive, epochs):
+    driver = drive()
+    trial, job = driver.start()
+    for epoch in range(1, epochs + 1):
+        driver.epoch(trial, job["number"], epoch, 0.4, 0.1)
+    driver.search.on_trial_complete(trial, {"trial": 0, "epoch": epochs, "done": True} if epochs else None)
+    assert driver.states() == {0: "RUNNING"}
+    assert driver.ended == []
+
+
+def test_an_end_is_told_once(drive):
+    driver = drive()
+    trial, job = driver.start()
+    driver.train(trial, job["number"], 0.9, 0.9)
+    for repeat in ({"failed": "late"}, {"epoch": 9}, None):
+        driver.search.on_trial_complete(trial, repeat, error=repeat is None)
+    driver.search.on_trial_complete("unknown to this search", {"failed": "x"})
+    assert driver.states() == {0: "COMPLETE"}
+    assert len(driver.ended) == 1
+    assert "reason" not in Study(driver.study.path).trials()[0].notes
+
+
+def test_checkpoints_are_kept_for_the_front_and_for_who_still_runs(drive):
+    driver = drive()
+    # A front of 0 and 1; then 2 beats 1; 3 is cut; 4 fails; 5 still runs.
+    goals = [(0.9, 0.3), (0.5, 0.6), (0.6, 0.7), (0.3, 0.1)]
+    for number in range(6):
+        trial, job = driver.start()
+        for name in ("last", "best"):
+            (driver.study.trial_folder(job["number"]) / name).mkdir(parents=True)
+        (driver.study.trial_folder(job["number"]) / "config.json").write_text("{}")
+        if number < 4:
+            driver.train(trial, number, *goals[number])
+        elif number == 4:
+            driver.search.on_trial_complete(trial, {"failed": "x"})
+    assert driver.states() == dict(enumerate(["COMPLETE"] * 3 + ["PRUNED", "FAIL", "RUNNING"]))
+    kept = {(p.parent.name, p.name) for p in driver.study.path.glob("trials/*/*") if p.is_dir()}
+    assert kept == {("0", "best"), ("2", "best"), ("5", "best"), ("5", "last")}
+    assert len(list(driver.study.path.glob("trials/*/config.json"))) == 6
+
+
+# --- What is proposed -----------------------------------------------------------------------------------
+
+
+def test_a_proposal_is_a_number_a_seed_and_a_whole_configuration(drive, space):
+    driver = drive()
+    for number in range(3):
+        _, job = driver.start()
+        assert job["number"] == number
+        config = TrialConfig.model_validate(job["trial"])
+        params = driver.study.journal.trials[number].params
+        assert config == space.trial_config(params)
+        assert job["seed"] == trial_seed(5, number)
+
+
+def test_a_seed_is_a_hash_of_the_studys_and_the_number():
+    for seed, number in itertools.product((0, 1, 7), (0, 1, 10)):
+        digest = hashlib.blake2b(f"{seed}:{number}".encode(), digest_size=4).hexdigest()
+        assert trial_seed(seed, number) == int(digest, 16) >> 1
+    assert len({trial_seed(seed, number) for seed in range(20) for number in range(50)}) == 1000
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_equal_studies_begin_alike_and_others_do_not(new_driver, sampler):
+    def proposals(name, seed):
+        driver = new_driver(name, sampler=sampler, seed=seed)
+        return [driver.start()[1]["trial"] for _ in range(3)]
+
+    first = proposals("a", 1)
+    assert proposals("b", 1) == first
+    assert proposals("c", 2) != first
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("tpe", optuna.samplers.TPESampler),
+        ("nsga2", optuna.samplers.NSGAIISampler),
+        ("random", optuna.samplers.RandomSampler),
+    ],
+)
+def test_a_sampler_by_its_name(name, kind):
+    assert type(make_sampler(SearchSettings(sampler=name), 0)) is kind
+
+
+def test_a_search_hands_out_as_many_trials_as_were_asked_for_however_often_it_is_killed(drive, study):
+    seen = []
+    for _ in range(4):
+        driver = drive()
+        assert driver.search.missing == 6 - len(study.trials()) + driver.search.to_continue
+        for _ in range(3):
+            job = driver.search.suggest(trial := f"t{len(seen)}")
+            if isinstance(job, dict):
+                seen.append(job["number"])
+                if job["number"] % 2:
+                    driver.train(trial, job["number"], 0.5, 0.5)
+    driver = drive()
+    while isinstance(job := driver.search.suggest("t"), dict):
+        driver.search.on_trial_complete("t", {"failed": "x"})
+        seen.append(job["number"])
+    assert job == Searcher.FINISHED
+    assert set(seen) == set(range(6)) == set(driver.states())
+    assert driver.study.counts()["RUNNING"] == 0
+    assert driver.search.missing == 0
+    study.journal.set_user_attr("asked", 8)
+    grown = drive()
+    assert (grown.search.missing, grown.search.to_continue) == (2, 0)
+    assert [grown.start()[1]["number"] for _ in range(2)] == [6, 7]
+    assert grown.search.suggest("t") is None
+
+
+# --- Repetitions ----------------------------------------------------------------------------------------
+
+FOUR = {"model.width": {"choice": [16, 32]}, "batch_size": {"choice": [16, 32]}}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_a_space_that_is_used_up_ends_the_search(new_driver, sampler):
+    driver = new_driver(parameters=FOUR, sampler=sampler, startup_trials=2)
+    jobs = []
+    for count in range(4):
+        job = driver.search.suggest(f"t{count}")
+        jobs.append((json.loads(job["trial"])["model"]["width"], json.loads(job["trial"])["batch_size"]))
+        if count % 2:  # every other trial is still running when the next ones are proposed
+            driver.train(f"t{count}", job["number"], 0.5 + count / 10, 0.1)
+    assert sorted(jobs) == list(itertools.product((16, 32), (16, 32)))
+    assert driver.search.suggest("t4") is None  # a process may still die, and its trial be handed out again
+    for number in (0, 2):
+        driver.train(f"t{number}", number, 0.9, 0.9)
+    proposed = len(driver.study.journal.trials)
+    assert driver.search.suggest("t5") == driver.search.suggest("t6") == Searcher.FINISHED
+    assert len(driver.study.journal.trials) == proposed <= 4 + 20 + 20
+    assert sum(driver.study.counts().values()) == 4
+
+
+def test_a_repetition_takes_the_stored_result_and_does_not_count(new_driver):
+    driver = new_driver(parameters=FOUR)
+    for end in ("COMPLETE", "COMPLETE", "PRUNED", "RUNNING"):
+        trial, job = driver.start()
+        if end == "COMPLETE":
+            driver.train(trial, job["number"], 0.9, 0.9)
+        elif end == "PRUNED":
+            driver.train(trial, job["number"], 0.1, 0.1)
+    assert driver.search.suggest("x") is None
+    frozen = driver.study.journal.trials
+    counted = [trial for trial in frozen if "duplicate_of" not in trial.user_attrs]
+    repeated = [trial for trial in frozen if "duplicate_of" in trial.user_attrs]
+    assert [trial.state.name for trial in counted] == ["COMPLETE", "COMPLETE", "PRUNED", "RUNNING"]
+    assert len(repeated) >= 20
+    by_number = {trial.number: trial for trial in counted}
+    for trial in repeated:
+        twin = by_number[trial.user_attrs["duplicate_of"]]  # the trial itself, not another repetition
+        assert trial.params == twin.params
+        assert trial.state == (
+            TrialState.COMPLETE if twin.state == TrialState.COMPLETE else TrialState.PRUNED
+        )
+        assert trial.values == twin.values
+    assert driver.study.counts() == {"COMPLETE": 2, "PRUNED": 1, "FAIL": 0, "RUNNING": 1, "WAITING": 0}
+    assert {trial.number for trial in driver.study.front()} <= set(by_number)
+    assert len(driver.ended) == 3
+
+
+def test_a_failed_configuration_may_be_tried_again(new_driver):
+    driver = new_driver(parameters={"model.width": {"choice": [16]}})
+    trial, _ = driver.start()
+    driver.search.on_trial_complete(trial, {"failed": "bad luck"})
+    _, job = driver.start()
+    assert job["number"] == 1
+    assert driver.states() == {0: "FAIL", 1: "RUNNING"}
+
+
+# 24 channels on 16 heads are no configuration. The check of a space finds this one; rarer ones it may not.
+UNEVEN = {"model.width": {"choice": [16, 24]}, "model.heads": {"choice": [2, 16]}}
+
+
+def test_a_proposal_that_is_no_configuration_is_not_handed_out(new_driver):
+    driver = new_driver(parameters=UNEVEN, checked=False, trials=12)
+    jobs = []
+    while isinstance(job := driver.search.suggest(f"t{len(jobs)}"), dict):
+        jobs.append(json.loads(job["trial"])["model"])
+    assert driver.record.fatal is None
+    assert {(model["width"], model["heads"]) for model in jobs} == {(16, 2), (16, 16), (24, 2)}
+
+
+# --- After a kill ---------------------------------------------------------------------------------------
+
+
+def test_interrupted_trials_come_first_with_their_number_seed_and_configuration(drive):
+    killed = drive()
+    started = [killed.start() for _ in range(4)]
+    killed.train(*started[1][:1], 1, 0.9, 0.9)
+    killed.epoch(started[3][0], 3, 1, 0.95, 0.95)
+    resumed = drive()
+    assert resumed.search.to_continue == 3
+    jobs = [resumed.start()[1] for _ in range(4)]
+    assert jobs[:3] == [started[number][1] for number in (0, 2, 3)]
+    assert jobs[3]["number"] == 4
+    assert resumed.ended == []
+    assert resumed.states() == {0: "RUNNING", 1: "COMPLETE", 2: "RUNNING", 3: "RUNNING", 4: "RUNNING"}
+
+
+def test_a_resumed_trial_ends_as_if_it_had_never_stopped(drive):
+    killed = drive()
+    killed.train(killed.start()[0], 0, 0.9, 0.9)
+    trial, _ = killed.start()
+    for epoch in (1, 2):
+        killed.epoch(trial, 1, epoch, 0.95, 0.9)
+    resumed = drive()
+    trial, job = resumed.start()
+    resumed.epoch(trial, job["number"], 2, 0.95, 0.9)  # the epoch whose report was lost, or was not
+    assert resumed.train(trial, job["number"], 0.1, 0.1, first=3) == 3
+    assert resumed.states() == {0: "COMPLETE", 1: "PRUNED"}
+    assert [(r["trial"], r["epoch"]) for r in resumed.study.epochs()][9:] == [(1, 1), (1, 2), (1, 3)]
+
+
+def test_ends_that_stand_in_the_ledger_are_told_at_once(drive, study):
+    killed = drive()
+    for number, goal in enumerate([(0.9, 0.9), (0.95, 0.95), (0.1, 0.1), (0.99, 0.99)]):
+        trial, _ = killed.start()
+        # Killed between the last epoch and the telling: the ledger is ahead of the journal.
+        killed.search.on_trial_complete = lambda *_: None
+        if number < 3:
+            killed.train(trial, number, *goal)
+        else:
+            killed.epoch(trial, number, 1, *goal)
+    assert set(killed.states().values()) == {"RUNNING"}
+    resumed = drive()
+    assert resumed.states() == {0: "COMPLETE", 1: "COMPLETE", 2: "PRUNED", 3: "RUNNING"}
+    assert [trial.number for trial in resumed.ended] == [0, 1, 2]
+    assert resumed.study.trials()[1].values == {"ua": 0.95, "ccc": 0.95}
+    assert resumed.study.trials()[2].epoch == 1
+    assert resumed.search.to_continue == 1
+    assert drive().ended == []  # a third driver has nothing left to tell
+
+
+def test_a_trial_killed_between_its_notes_and_its_state_is_told_in_full(drive):
+    killed = drive()
+    trial, _ = killed.start()
+    storage = killed.study.journal._storage
+    storage.set_trial_user_attr(killed.study.journal.trials[0]._trial_id, "epoch", 9)
+    killed.search.on_trial_complete = lambda *_: None
+    killed.train(trial, 0, 0.9, 0.8)
+    record = drive().study.trials()[0]
+    assert (record.state, record.epoch, record.values) == ("COMPLETE", 9, {"ua": 0.9, "ccc": 0.8})
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2, 3, 4])
+def test_a_trial_killed_while_being_proposed_gets_the_values_it_lacks(drive, study, space, asked):
+    trial = study.journal.ask()
+    steps = [
+        ("streams", lambda: trial.suggest_categorical("streams", ("mfcc", "mel", "mfcc+mel"))),
+        ("model.width", lambda: trial.suggest_categorical("model.width", (16, 32))),
+        ("model.dropout", lambda: trial.suggest_float("model.dropout", 0.0, 0.4)),
+        ("weighting.name", lambda: trial.suggest_categorical("weighting.name", ("fixed", "dwa"))),
+    ]
+    kept = {name: suggest() for name, suggest in steps[:asked]}
+    driver = drive()
+    assert driver.search.to_continue == 1
+    _, job = driver.start()
+    params = driver.study.journal.trials[0].params
+    assert job["number"] == 0
+    assert {name: params[name] for name in kept} == kept
+    assert set(space.parameters) - set(params) <= {"weighting.lambda"}
+    assert ("weighting.lambda" in params) == (params["weighting.name"] == "fixed")
+    assert TrialConfig.model_validate(job["trial"]) == space.trial_config(params)
+    assert drive().start()[1] == job  # the same once more, after another kill
+
+
+def test_a_trial_killed_as_no_configuration_does_not_block_the_study(new_driver):
+    driver = new_driver(parameters=UNEVEN, checked=False)
+    trial = driver.study.journal.ask()
+    for name, parameter in UNEVEN.items():
+        kind = optuna.distributions.CategoricalDistribution(parameter["choice"])
+        driver.study.journal._storage.set_trial_param(trial._trial_id, name, 1, kind)  # the second choice
+    resumed = type(driver)(driver.study, driver.search._search_space)
+    assert resumed.states()[0] == "FAIL"
+    assert resumed.search.to_continue == 0
+    assert isinstance(resumed.search.suggest("t"), dict)
+
+
+def test_a_repetition_killed_before_its_state_was_told_stays_uncounted(new_driver):
+    driver = new_driver(parameters=FOUR)
+    trial, _ = driver.start()
+    driver.train(trial, 0, 0.9, 0.9)
+    torn = driver.study.journal.ask(dict(driver.study.journal.trials[0].distributions))
+    torn.set_user_attr("duplicate_of", 0)
+    resumed = type(driver)(driver.study, driver.search._search_space)
+    assert resumed.search.to_continue == 0
+    assert resumed.study.journal.trials[1].state == TrialState.PRUNED
+    assert resumed.study.counts()["PRUNED"] == 0
+    assert resumed.ended == []
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_a_resumed_sampler_goes_on_instead_of_beginning_again(new_driver, sampler):
+    first = new_driver(sampler=sampler)
+    before = [first.start()[1]["trial"]["model"]["dropout"] for _ in range(3)]
+    resumed = type(first)(first.study, first.search._search_space)
+    continued = [resumed.start()[1]["trial"]["model"]["dropout"] for _ in range(3)]
+    new = [resumed.start()[1]["trial"]["model"]["dropout"] for _ in range(3)]
+    assert continued == before
+    assert not set(new) & set(before)
+    assert len(set(new)) == 3
+
+
+# --- Tune, and a disk that is full ----------------------------------------------------------------------
+
+
+def test_nothing_of_a_search_gets_into_tunes_snapshot(drive, tmp_path):
+    search = drive().search
+    assert type(pickle.loads(pickle.dumps(search))) is Searcher
+    search.save(str(tmp_path / "snapshot.pkl"))
+    assert not (tmp_path / "snapshot.pkl").exists()
+
+
+def test_a_full_disk_ends_the_search_without_an_error_in_tunes_loop(drive, monkeypatch):
+    driver = drive()
+    trial, job = driver.start()
+
+    def full(logs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(driver.study.journal._storage._backend, "append_logs", full)
+    assert driver.search.suggest("next") is None
+    driver.train(trial, job["number"], 0.9, 0.9)
+    assert isinstance(driver.record.fatal, StorageError)
+    assert "full" in driver.record.fatal.what
+    monkeypatch.undo()
+    resumed = drive()
+    assert resumed.states()[0] == "COMPLETE"  # its epochs were written; the telling is made up for
+    assert resumed.record.fatal is None
+
+
+def test_after_a_torn_write_nothing_more_is_written(drive, monkeypatch):
+    driver = drive()
+    one, two = driver.start(), driver.start()
+    backend = driver.study.journal._storage._backend
+    journal = driver.study.path / "journal.log"
+    whole = journal.read_bytes()
+
+    def torn(logs):
+        monkeypatch.undo()  # the next write would find room again, and spoil the journal for good
+        with journal.open("ab") as file:
+            file.write(json.dumps(logs[0]).encode()[:7])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(backend, "append_logs", torn)
+    driver.search.on_trial_complete(one[0], {"failed": "x"})
+    assert driver.record.fatal is not None
+    driver.search.on_trial_complete(two[0], {"failed": "x"})
+    assert driver.search.suggest("more") is None
+    with driver.study.driving():
+        assert journal.read_bytes() == whole
+    assert drive().search.to_continue == 2
