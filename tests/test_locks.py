@@ -105,7 +105,7 @@ def test_a_disk_without_room_for_the_name_does_not_keep_the_lock(tmp_path, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
-        with pytest.raises(StorageError, match="full"):
+        with pytest.raises(StorageError, match="full") as caught:
             ExitStack().enter_context(held_by_one_process(path, "it"))
-    with held_by_one_process(path, "it"):
-        pass
+    with held_by_one_process(path, "it"):  # though the error still holds the frame with the lock in it
+        assert caught.value.where == str(path)

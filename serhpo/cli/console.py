@@ -46,7 +46,7 @@ def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         A function of (done, in all).
     """
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         counted = [0, 0]
 

@@ -44,7 +44,7 @@ def _train_and_measure(context: TrialContext, config: TrialConfig, seed: int) ->
     """Runs on a worker. The epoch is the one with the highest validation UA, as for any trial."""
     torch.set_num_threads(context.threads)
     data = context.data(config, {})
-    training = TrialTraining(config, data, context.folds, seed)
+    training = TrialTraining(config, data, context.folds, seed, context.device)
     best_ua, best = -1.0, None
     for _ in range(config.epochs):
         ua = training.run_epoch().ua

@@ -27,6 +27,7 @@ class TrialContext:
         shards: Cache files of every extractor, by extractor key, in corpus order.
         trials: Folder that holds one folder a trial.
         threads: CPU threads of a trial.
+        device: Where trials train: ``cpu``, or ``cuda`` where trials were given GPUs.
     """
 
     corpus: Corpus
@@ -34,6 +35,7 @@ class TrialContext:
     shards: Mapping[str, tuple[Path, ...]]
     trials: Path
     threads: int
+    device: str
 
     def data(self, config: TrialConfig, stores: dict[str, FeatureStore]) -> TrainingData:
         """The training data of a configuration; opens what ``stores`` does not hold yet."""

@@ -142,9 +142,10 @@ def plan_of(corpus: Corpus, extractor: Any) -> tuple[Any, ...]:
 
 def make_context(plan: Plan, shards: Mapping[str, tuple[Path, ...]], study: Study) -> TrialContext:
     """What the study's trials share."""
-    return TrialContext(
-        plan.corpus, plan.folds, shards, study.path / "trials", plan.space.search.cpus_per_trial
-    )
+    settings = plan.space.search
+    device = "cuda" if settings.gpus_per_trial else "cpu"
+    trials = study.path / "trials"
+    return TrialContext(plan.corpus, plan.folds, shards, trials, settings.cpus_per_trial, device)
 
 
 def _lock(plan: Plan) -> dict[str, Any]:

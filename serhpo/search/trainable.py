@@ -86,15 +86,19 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             (self._folder / "config.json").write_text(json.dumps(job, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise StorageError.from_os_error(error, self._folder) from error
-        data = self._context.data(self._config, self._stores)
-        training = TrialTraining(self._config, data, self._context.folds, self._job["seed"])
+        training = self._fresh_training()
         if (self._folder / "last").is_dir():
             try:
                 training.load(self._folder / "last")
             except StudyError:  # damaged: the trial starts over, and repeats its numbers
                 shutil.rmtree(self._folder / "last")
-                return TrialTraining(self._config, data, self._context.folds, self._job["seed"])
+                return self._fresh_training()
         return training
+
+    def _fresh_training(self) -> TrialTraining:
+        context = self._context
+        data = context.data(self._config, self._stores)
+        return TrialTraining(self._config, data, context.folds, self._job["seed"], context.device)
 
     def _report(self, training: TrialTraining) -> dict[str, Any]:
         result = training.history[-1].to_json()

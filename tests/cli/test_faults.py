@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -169,6 +170,28 @@ def test_full_disk(folder: str, corpus: Path, serhpo: Serhpo, home: Path) -> Non
     assert str(home / folder) in str(error["where"])
 
 
+@needs_mount
+def test_disk_that_fills_in_mid_search_loses_nothing(corpus: Path, serhpo: Serhpo, home: Path) -> None:
+    studies = home / "studies"
+    studies.mkdir(parents=True)
+    search = "--space smoke --set streams=mfcc --set model.width=16 --trials 3 --name cut"
+    command = f"{sys.executable} -m serhpo.cli.app"
+    script = (
+        f"mount -t tmpfs -o size=400k tmpfs {studies} || exit 99\n"
+        f"{command} search {search} --corpus {corpus} --json > {home}/error.json; test $? = 5 || exit 98\n"
+        f"mount -o remount,size=100m {studies} || exit 97\n"
+        f"{command} resume cut || exit 96\n"
+        f"{command} status cut --json > {home}/status.json"
+    )
+    done = serhpo(prefix=[*ISOLATED, script, "sh"])
+    assert done.code == 0, done.err
+    error = json.loads((home / "error.json").read_text())["error"]
+    assert (error["kind"], error["message"]) == ("StorageError", "The disk is full")
+    assert "serhpo resume cut" in error["hint"]
+    trials = json.loads((home / "status.json").read_text())["trials"]
+    assert trials["COMPLETE"] + trials["PRUNED"] == sum(trials.values()) == 3
+
+
 def test_help_loads_neither_torch_nor_ray() -> None:
     code = (
         "import sys; sys.argv = ['serhpo', '--help']\n"
@@ -177,8 +200,6 @@ def test_help_loads_neither_torch_nor_ray() -> None:
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'ray', 'optuna', 'pyarrow'} & set(sys.modules)), file=sys.stderr)"
     )
-    import sys
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == "[]"
     assert "search" in done.stdout

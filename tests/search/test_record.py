@@ -72,6 +72,8 @@ def test_only_errors_of_the_machine_end_a_search(study):
         raise StudyLockedError("first")
     with record.guarded():
         raise OSError(errno.ENOSPC, "No space left on device")
+    with record.guarded():
+        raise StorageError("second")
     assert record.fatal.what == "first"
     with pytest.raises(KeyError), record.guarded():
         raise KeyError("a bug of ours")
