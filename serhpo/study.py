@@ -234,7 +234,7 @@ class Study:
         names = [objective.metric for objective in self.objectives]
         return {name: row[f"se_{name}"] for name in names if row.get(f"se_{name}") is not None}
 
-    @cached_property
+    @property
     def _epoch_rows(self) -> dict[tuple[int, int | None], dict[str, Any]]:
         return {(row["trial"], row["epoch"]): row for row in self.epochs()}
 

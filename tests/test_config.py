@@ -124,7 +124,7 @@ scalars = (
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False)
-    | st.text(st.characters(codec="utf-8"))
+    | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"], include_characters="\n\t"))
     | st.text(string.digits + "eE+-._:")
 )
 

@@ -309,12 +309,9 @@ def test_the_knee_is_a_trials_number(tmp_path):
     assert study.knee() == 3
 
 
-def test_baselines_are_read_back(filled):
+def test_other_files_of_a_study(filled):
     (filled.path / "baselines.json").write_text('{"class_mean": {"ua": 0.5}}')
     assert filled.baselines() == {"class_mean": {"ua": 0.5}}
-
-
-def test_dropped_checkpoints_are_gone_and_others_are_not(filled):
     for name in ("last", "best"):
         (filled.trial_folder(2) / name).mkdir(parents=True)
     filled.drop_checkpoint(2, "last", "never there")

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from serhpo.errors import ConfigError
 from serhpo.search.record import Record, objective_values
 from serhpo.search.settings import SearchSettings
 from serhpo.search.space import Space
@@ -77,6 +78,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             flatten it into every result); None while a running trial may yet have to be handed out
             again; ``Searcher.FINISHED`` when all are done or the space holds nothing new.
         """
+        if self._record.fatal:
+            return None
         with self._record.guarded():
             proposal = self._to_continue.pop(0) if self._to_continue else self._something_new()
             if proposal is None:
@@ -95,8 +98,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
         """Write the trial's true state: COMPLETE, PRUNED or FAIL; a stopped search leaves it RUNNING."""
-        number = self._numbers.get(trial_id)
-        if number is None:
+        number = self._numbers.pop(trial_id, None)
+        if number is None or self._record.fatal:  # a second word on a trial, or a journal that may be torn
             return
         config = self._running.pop(number)
         with self._record.guarded():
@@ -121,16 +124,28 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     def _something_new(self) -> tuple[int, str] | None:
         """A configuration not tried before; None if none is wanted, or too many in a row were repeats."""
-        for _ in range(ATTEMPTS_AT_SOMETHING_NEW if self._new else 0):
+        for _ in range(ATTEMPTS_AT_SOMETHING_NEW):
+            if not self._new:
+                break
             trial = self._ot_study.ask()
             assignment = self._search_space.suggest(trial)
             twin = self._twin(trial.number, assignment)
             if twin is None:
                 self._new -= 1
-                return trial.number, self._search_space.trial_config(assignment).model_dump_json()
-            self._tell_repeated(trial, twin)
+                if (config := self._configuration(trial.number, assignment)) is not None:
+                    return trial.number, config
+            else:
+                self._tell_repeated(trial, twin)
         self._new = 0
         return None
+
+    def _configuration(self, number: int, assignment: Mapping[str, Any]) -> str | None:
+        """A proposal as JSON text; None, and the trial told FAIL, where it is no valid configuration."""
+        try:
+            return self._search_space.trial_config(assignment).model_dump_json()
+        except ConfigError as error:
+            self._tell_failed(number, str(error))
+            return None
 
     def _tell_repeated(self, trial: optuna.Trial, twin: FrozenTrial) -> None:
         """Give a repeated configuration the result that is known; it does not count as a trial."""
@@ -157,7 +172,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             elif not self._tell_if_ended(frozen.number):
                 # A trial killed while being proposed is asked for the parameters it still lacks.
                 assignment = self._search_space.suggest(optuna.Trial(self._ot_study, frozen._trial_id))
-                left.append((frozen.number, self._search_space.trial_config(assignment).model_dump_json()))
+                if (config := self._configuration(frozen.number, assignment)) is not None:
+                    left.append((frozen.number, config))
         return left
 
     def _tell_if_ended(self, number: int) -> bool:

@@ -8,6 +8,7 @@ the driver died, finds them by the trial's number.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import traceback
 from contextlib import suppress
@@ -102,4 +103,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _report(self, training: TrialTraining) -> dict[str, Any]:
         result = training.history[-1].to_json()
+        if broken := [
+            name for name, value in result.items() if value is not None and not math.isfinite(value)
+        ]:
+            raise SerhpoError(f"epoch {training.epoch} is not finite: {', '.join(broken)}")
         return {"trial": self._number, **result, "done": training.epoch >= self._config.epochs}

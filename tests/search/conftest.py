@@ -133,3 +133,15 @@ def new_driver(tmp_path: Path) -> Callable[..., Driver]:
 def drive(study: Study, space: Space) -> Callable[[], Driver]:
     """Starts the search of one study, again each time."""
     return lambda: Driver(study, space)
+
+
+@pytest.fixture
+def four() -> dict[str, Any]:
+    """A space of four configurations."""
+    return {"model.width": {"choice": [16, 32]}, "batch_size": {"choice": [16, 32]}}
+
+
+@pytest.fixture
+def uneven() -> dict[str, Any]:
+    """A space with a hole: 24 channels on 16 heads. Its check finds this one; a rarer one it may not."""
+    return {"model.width": {"choice": [16, 24]}, "model.heads": {"choice": [2, 16]}}
