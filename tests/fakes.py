@@ -14,9 +14,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from serhpo.corpus.folds import ProtocolConfig
-from serhpo.ledger import Ledger
 from serhpo.pareto import standard_objectives
 from serhpo.study import Study, StudySettings
+from serhpo.study.ledger import Ledger
 
 START = datetime(2026, 3, 1, 12, 0)
 STREAMS = ("mfcc", "mel", "waveform", "mfcc+mel", "mfcc+waveform", "mel+waveform")

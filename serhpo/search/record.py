@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from serhpo.errors import SerhpoError, StorageError
-from serhpo.ledger import Ledger
 from serhpo.pareto import Objective
 from serhpo.search.rungs import Rungs
 from serhpo.study import Study
+from serhpo.study.ledger import Ledger
 
 EpochRow = Mapping[str, Any]
 """One ledger row: ``trial``, ``epoch`` and the fields of an ``EpochResult``."""

@@ -25,7 +25,7 @@ from serhpo.search.sampler import StudySearch
 from serhpo.search.scheduler import ParetoASHA
 from serhpo.search.space import Space
 from serhpo.search.trainable import TrialTrainable
-from serhpo.study import Study, TrialRecord
+from serhpo.study import Study, TrialRecord, write_results
 from serhpo.training.results import EpochResult
 
 LEDGER_FIELDS = ("trial", *(field.name for field in fields(EpochResult)))
@@ -71,7 +71,7 @@ def run(study: Study, space: Space, context: TrialContext, listener: Listener) -
         finally:
             record.close()
             with record.guarded():
-                study.write_results()
+                write_results(study)
         if record.fatal:
             then = f"then `serhpo resume {study.name}` goes on; nothing computed is lost"
             record.fatal.hint = f"{record.fatal.hint}; {then}" if record.fatal.hint else then
@@ -134,6 +134,8 @@ def _fit(
         except TuneError:
             if record.fatal is None:
                 raise
+    if search.exhausted:
+        listener.phase(f"no configuration is left that was not tried: fewer than {study.asked} trials")
 
 
 class _EpochWriter(tune.Callback):  # type: ignore[misc]
@@ -204,6 +206,7 @@ def _conclude(study: Study, space: Space, context: TrialContext, listener: Liste
             got=", ".join(f"{count} {state}" for state, count in study.counts().items() if count),
             hint=f"`serhpo status {study.name}` tells why; `serhpo resume {study.name} --trials K` goes on",
         )
-    if study.baselines() is None:
+    measured = study.baselines()
+    if measured is None or measured["trial"] != front[0].number:
         listener.phase(f"class-mean baseline: trial {front[0].number} once more with λ = 1")
         measure_baselines(study, space, context, front[0])

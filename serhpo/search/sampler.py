@@ -34,6 +34,9 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         record: The study's epochs and rungs.
         space: What is searched.
         on_end: Called with every trial that ended.
+
+    Attributes:
+        exhausted: The sampler repeated itself until the search gave up on finding anything new.
     """
 
     def __init__(self, record: Record, space: Space, on_end: Callable[[TrialRecord], None]) -> None:
@@ -52,6 +55,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._numbers: dict[str, int] = {}  # of Tune's trials
         self._running: dict[int, str] = {}  # configurations handed out and not at their end
         self._deaths: Counter[int] = Counter()
+        self.exhausted = False
         self._to_continue = self._settle_interrupted()
         counts = study.counts()
         ended = sum(counts[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
@@ -136,6 +140,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
                     return trial.number, config
             else:
                 self._tell_repeated(trial, twin)
+        self.exhausted = self.exhausted or self._new > 0
         self._new = 0
         return None
 

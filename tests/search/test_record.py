@@ -5,10 +5,10 @@ import pickle
 import pytest
 
 from serhpo.errors import StorageError, StudyError, StudyLockedError
-from serhpo.ledger import read_ledger
 from serhpo.pareto import Objective, standard_objectives
 from serhpo.search.record import Record, best_epoch, objective_values
 from serhpo.search.rungs import Rungs
+from serhpo.study.ledger import read_ledger
 
 BOTH = standard_objectives(4)
 

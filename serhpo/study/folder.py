@@ -1,104 +1,35 @@
-"""A study's folder: readable with no process running, written by one driver at a time.
-
-What lies in it::
-
-    study.yaml      what is searched, on what, and what may be claimed
-    space.yaml      the resolved search space
-    lock.json       versions, digests, folds, seed
-    journal.log     Optuna's journal: proposals, states, values
-    epochs.jsonl    every epoch of every trial
-    baselines.json  the rows every front is read beside
-    results.parquet one row a trial, derived from journal and ledger
-    trials/N/       configuration and checkpoints of one trial
-    report.html     the picture
-"""
+"""The study folder: everything in it, read with no process running, written by one driver at a time."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
-import pyarrow as pa
-import pyarrow.parquet as pq
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from serhpo import pareto
-from serhpo.config import Config, home, parse, read_yaml, write_yaml
-from serhpo.corpus.folds import ProtocolConfig
-from serhpo.errors import StorageError, StudyError, nearest
-from serhpo.ledger import cut_torn_tail, read_ledger
-from serhpo.locks import held_by_one_process
+from serhpo.config import parse, read_yaml, write_yaml
+from serhpo.errors import StorageError, StudyError
+from serhpo.study.ledger import cut_torn_tail, read_ledger
+from serhpo.study.lock import held_by_one_process
+from serhpo.study.settings import SCHEMA_VERSION, StudySettings
+from serhpo.study.trial import STATES, TrialRecord
 
-SCHEMA_VERSION = 1
-STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")
 JOURNAL_NAME = "serhpo"
+"""Name of the one study in a journal."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-class StudySettings(Config):
-    """``study.yaml``.
-
-    Attributes:
-        name: Name of the study, and of its folder.
-        created: Start of the first run, ISO 8601.
-        corpus: Folder or file the corpus was read from.
-        corpus_name: What the corpus calls itself.
-        classes: Emotion classes, in the order of the model's outputs.
-        space: Name or path of the search space.
-        objectives: What is optimised, with hypervolume references.
-        protocol: How speakers are divided.
-        claim: What may be claimed of figures under this protocol.
-        epochs: Epochs of a complete trial.
-        rungs: Epochs at which trials were compared.
-        seed: Seed of the study.
-    """
-
-    schema_version: int = SCHEMA_VERSION
-    name: str
-    created: str
-    corpus: str
-    corpus_name: str
-    classes: tuple[str, ...]
-    space: str
-    objectives: tuple[pareto.Objective, ...]
-    protocol: ProtocolConfig
-    claim: str
-    epochs: int
-    rungs: tuple[int, ...]
-    seed: int
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial as the journal tells it.
-
-    Attributes:
-        number: Trial number.
-        state: One of ``COMPLETE PRUNED FAIL RUNNING WAITING``.
-        params: Values of the space's parameters.
-        values: Objectives at :attr:`epoch`; for a pruned trial the last ones it reached.
-        epoch: The epoch the values belong to.
-        notes: What else the search wrote down: rung, reason of a failure, seed.
-    """
-
-    number: int
-    state: str
-    params: dict[str, Any]
-    values: dict[str, float] | None
-    epoch: int | None
-    notes: dict[str, Any]
 
 
 class Study:
@@ -117,7 +48,7 @@ class Study:
             raise StudyError(
                 "This folder is not a study", where=path, allowed="a folder with study.yaml and journal.log"
             )
-        self.settings = parse(StudySettings, read_yaml(path / "study.yaml"), path / "study.yaml")
+        self.settings = _read_settings(path / "study.yaml")
         self.objectives = self.settings.objectives
 
     def __reduce__(self) -> tuple[type[Study], tuple[Path]]:
@@ -138,32 +69,19 @@ class Study:
             StudyError: A study of this name exists.
             StorageError: The folder cannot be written.
         """
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError as error:
+        if path.exists():
             raise StudyError(
                 f"A study named `{path.name}` exists already",
                 where=path,
                 hint=f"`serhpo resume {path.name}` continues it; --name gives the new one another name",
-            ) from error
-        except OSError as error:
-            raise StorageError.from_os_error(error, path) from error
-        try:
-            (path / "trials").mkdir()
-            write_yaml(path / "space.yaml", space)
-            (path / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
-            study = optuna.create_study(
-                study_name=JOURNAL_NAME,
-                storage=_journal(path),
-                directions=[objective.direction.replace("ise", "ize") for objective in settings.objectives],
             )
-            study.set_metric_names([objective.metric for objective in settings.objectives])
-            study.set_user_attr("asked", asked)
-            study.set_user_attr("resumed", 0)
-            # Last, because its presence says that the folder is whole.
-            write_yaml(path / "study.yaml", settings.model_dump(mode="json"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+                whole = Path(scratch) / path.name
+                _write_new(whole, settings, space, lock, asked)
+                whole.rename(path)  # a kill before leaves no study, a kill after a whole one
         except OSError as error:
-            shutil.rmtree(path, ignore_errors=True)
             raise StorageError.from_os_error(error, path) from error
         return cls(path)
 
@@ -262,7 +180,14 @@ class Study:
     def baselines(self) -> dict[str, Any] | None:
         """The mandatory rows to read results beside, or None before the search measured them."""
         path = self.path / "baselines.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            hint = f"delete it; `serhpo resume {self.name}` measures them again"
+            raise StudyError("The baselines are damaged", where=path, hint=hint) from error
+        return document
 
     def trial_folder(self, number: int) -> Path:
         """Folder of one trial's configuration and checkpoints."""
@@ -272,15 +197,6 @@ class Study:
         """Delete checkpoints of a trial that no longer matter."""
         for name in names:
             shutil.rmtree(self.trial_folder(number) / name, ignore_errors=True)
-
-    def write_results(self) -> Path:
-        """Derive ``results.parquet`` from journal and ledger: one row a trial, parameters as columns."""
-        at_epoch = {(row["trial"], row["epoch"]): row for row in self.epochs()}
-        rows = [_flat(trial, at_epoch.get((trial.number, trial.epoch), {})) for trial in self.trials()]
-        columns = dict.fromkeys(name for row in rows for name in row)
-        path = self.path / "results.parquet"
-        pq.write_table(pa.table({name: _column(rows, name) for name in columns}), path)
-        return path
 
     @contextmanager
     def driving(self) -> Iterator[None]:
@@ -297,52 +213,35 @@ class Study:
             yield
 
 
+def _read_settings(path: Path) -> StudySettings:
+    data = read_yaml(path)
+    if data.get("schema_version", 0) > SCHEMA_VERSION:
+        raise StudyError(
+            "The study was made by a newer serhpo",
+            where=path,
+            got=f"schema_version {data['schema_version']}",
+            allowed=f"{SCHEMA_VERSION} or older",
+            hint="upgrade serhpo",
+        )
+    return parse(StudySettings, data, path)
+
+
+def _write_new(
+    folder: Path, settings: StudySettings, space: Mapping[str, Any], lock: Mapping[str, Any], asked: int
+) -> None:
+    (folder / "trials").mkdir(parents=True)
+    write_yaml(folder / "study.yaml", settings.model_dump(mode="json"))
+    write_yaml(folder / "space.yaml", space)
+    (folder / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
+    study = optuna.create_study(
+        study_name=JOURNAL_NAME,
+        storage=_journal(folder),
+        directions=[objective.direction.replace("ise", "ize") for objective in settings.objectives],
+    )
+    study.set_metric_names([objective.metric for objective in settings.objectives])
+    study.set_user_attr("asked", asked)
+    study.set_user_attr("resumed", 0)
+
+
 def _journal(path: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(path / "journal.log")))
-
-
-def _flat(trial: TrialRecord, row: Mapping[str, Any]) -> dict[str, Any]:
-    measured = {name: value for name, value in row.items() if name not in ("trial", "epoch")}
-    head = {"number": trial.number, "state": trial.state, "epoch": trial.epoch}
-    return {**head, **measured, **(trial.values or {}), **{f"params.{k}": v for k, v in trial.params.items()}}
-
-
-def _column(rows: list[dict[str, Any]], name: str) -> pa.Array:
-    values = [row.get(name) for row in rows]
-    kinds = {type(value) for value in values if value is not None}
-    return pa.array(
-        values if len(kinds) < 2 or kinds == {int, float} else [None if v is None else str(v) for v in values]
-    )
-
-
-def studies_folder() -> Path:
-    """Where studies lie unless a path is given."""
-    return home() / "studies"
-
-
-def known_studies() -> list[str]:
-    """Names of all studies, newest first."""
-    found = [path.parent for path in studies_folder().glob("*/study.yaml")]
-    return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
-
-
-def open_study(name: str | Path) -> Study:
-    """Open a study by name, or by the path of its folder.
-
-    Raises:
-        StudyError: There is no such study; lists the newest ones.
-    """
-    path = Path(name)
-    if (path / "study.yaml").is_file():
-        return Study(path.resolve())
-    path = studies_folder() / name
-    if not path.is_dir():
-        known = known_studies()
-        hint = nearest(str(name), known).strip() or "`serhpo search` makes one"
-        raise StudyError(
-            f"No study named `{name}`",
-            where=studies_folder(),
-            allowed=", ".join(known[:10]) or "(none yet)",
-            hint=hint,
-        )
-    return Study(path)

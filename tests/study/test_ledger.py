@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serhpo.errors import StorageError, StudyError
-from serhpo.ledger import Ledger, cut_torn_tail, read_ledger
+from serhpo.study.ledger import Ledger, cut_torn_tail, read_ledger
 
 
 def row(trial: int, epoch: int, **more):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from serhpo.errors import StorageError, StudyLockedError
-from serhpo.locks import held_by_one_process
+from serhpo.study.lock import held_by_one_process
 
 HOLDER = """
 import sys
 from pathlib import Path
-from serhpo.locks import held_by_one_process
+from serhpo.study.lock import held_by_one_process
 with held_by_one_process(Path(sys.argv[1]), "study `x`"):
     print("held", flush=True)
     sys.stdin.readline()

@@ -14,13 +14,20 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from serhpo import study as study_module
 from serhpo.config import read_yaml
 from serhpo.corpus.folds import ProtocolConfig
 from serhpo.errors import ConfigError, StorageError, StudyError, StudyLockedError
-from serhpo.ledger import Ledger
 from serhpo.pareto import Objective, standard_objectives
-from serhpo.study import Study, StudySettings, known_studies, open_study, studies_folder
+from serhpo.study import (
+    Study,
+    StudySettings,
+    folder,
+    known_studies,
+    open_study,
+    studies_folder,
+    write_results,
+)
+from serhpo.study.ledger import Ledger
 
 SPACE = {"parameters": {"model.width": {"choice": [16, 32]}}}
 LOCK = {
@@ -163,7 +170,7 @@ def test_a_folder_that_is_something_else_is_neither_used_nor_deleted(tmp_path, m
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(study_module, "write_yaml", full)
+    monkeypatch.setattr(folder, "write_yaml", full)
     with pytest.raises((StudyError, StorageError)):
         make(tmp_path)
     assert [file.name for file in mine.parent.iterdir()] == ["thesis.txt"]
@@ -202,7 +209,7 @@ def test_a_disk_that_fills_up_leaves_no_half_study(tmp_path, monkeypatch, call):
         if len(calls) > call:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(study_module, "write_yaml", filling)
+    monkeypatch.setattr(folder, "write_yaml", filling)
     with pytest.raises(StorageError, match="disk is full"):
         make(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -322,7 +329,7 @@ def test_other_files_of_a_study(filled):
 
 
 def test_results_agree_with_journal_and_ledger(filled):
-    path = filled.write_results()
+    path = write_results(filled)
     assert path == filled.path / "results.parquet"
     rows = pq.read_table(path).to_pylist()
     trials = filled.trials()
@@ -346,10 +353,17 @@ def test_results_agree_with_journal_and_ledger(filled):
 
 def test_results_of_a_study_without_trials_and_again(tmp_path):
     study = make(tmp_path)
-    assert pq.read_table(study.write_results()).num_rows == 0
+    assert pq.read_table(write_results(study)).num_rows == 0
     add(study, "RUNNING")
-    assert pq.read_table(study.write_results()).to_pylist() == [
-        {"number": 0, "state": "RUNNING", "epoch": None, "params.model.width": 16}
+    assert pq.read_table(write_results(study)).to_pylist() == [
+        {
+            "number": 0,
+            "state": "RUNNING",
+            "epoch": None,
+            "rung": None,
+            "reason": None,
+            "params.model.width": 16,
+        }
     ]
 
 
