@@ -23,16 +23,27 @@ def connected(joining: bool) -> Iterator[None]:
     """
     # Its tracebacks of single trials: those stand in the trial's error.txt, `serhpo status` tells them.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    ray.init(
-        include_dashboard=None if joining else False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"env_vars": WORKER_ENVIRONMENT},
-    )
     try:
+        _start_or_join(joining)
         yield
     finally:
         ray.shutdown()
+
+
+def _start_or_join(joining: bool) -> None:
+    try:
+        ray.init(
+            include_dashboard=None if joining else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        )
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        raise ResourceError(
+            "Cannot join the Ray cluster" if joining else "Cannot start Ray on this machine",
+            got=str(error).strip().partition("\n")[0],
+            hint="unset RAY_ADDRESS to search on this machine alone" if joining else None,
+        ) from error
 
 
 def trials_at_once(cpus_per_trial: int, gpus_per_trial: float, limit: int | None) -> int:

@@ -38,8 +38,8 @@ def print_plan(plan: Plan, name: str, as_json: bool) -> None:
     print_(f"\n{plan.space.protocol.name}: {document['claim']}", markup=False)
     rungs = ", ".join(map(str, budget["rungs"])) or "none"
     print_(
-        f"Epochs: {budget['least']} if one in {plan.space.search.reduction_factor} survives each rung "
-        f"(epochs {rungs}), {budget['most']} without pruning; each trains {len(plan.folds)} folds"
+        f"Epochs: about {budget['expected']} with rungs at {rungs}, {budget['unpruned']} without pruning; "
+        f"each trains {len(plan.folds)} folds"
     )
     for what, path in document["places"].items():
         print_(f"{what}: {path}", markup=False)
@@ -72,8 +72,8 @@ def plan_document(plan: Plan, name: str) -> dict[str, Any]:
         ],
         "epochs": {
             "rungs": rung_levels(*shape),
-            "least": expected_epochs(s.trials, *shape),
-            "most": s.trials * s.epochs,
+            "expected": expected_epochs(s.trials, *shape, s.ranking),
+            "unpruned": s.trials * s.epochs,
         },
         "places": {
             "study": str(studies_folder() / name),

@@ -17,7 +17,7 @@ BASELINES = {
     "majority_class": "baseline: always the majority class, mean ratings",
     "class_mean": "baseline: ratings = mean of the predicted class (λ = 1)",
     "class_mean_posterior": "baseline: ratings = class means weighted by the posterior (λ = 1)",
-    "class_mean_oracle": "for scale: ratings = mean of the true class",
+    "class_mean_oracle": "for scale: ratings = mean of the true class (labelled utterances)",
 }
 
 StudyArgument = Annotated[str, typer.Argument(help="Name or folder of the study.")]
@@ -83,6 +83,7 @@ def front_document(study: Study) -> dict[str, Any]:
     """What ``serhpo front --json`` prints."""
     from serhpo.study import SCHEMA_VERSION
 
+    errors = study.standard_errors()
     return {
         "schema_version": SCHEMA_VERSION,
         "study": study.name,
@@ -96,7 +97,7 @@ def front_document(study: Study) -> dict[str, Any]:
                 "state": trial.state,
                 "epoch": trial.epoch,
                 "values": trial.values,
-                "standard_errors": study.standard_errors(trial),
+                "standard_errors": errors.get((trial.number, trial.epoch), {}),
                 "params": trial.params,
             }
             for trial in study.front()
@@ -127,23 +128,36 @@ def print_front(study: Study, as_json: bool) -> None:
             *(_figure(values[metric], errors.get(metric)) for metric in document["objectives"]),
             ", ".join(f"{key}={_short(value)}" for key, value in row["params"].items()),
         )
-    for name, row in (document["baselines"] or {}).items():
-        if isinstance(row, dict):
-            table.add_row("", "", _figure(row["ua"]), _figure(row["ccc"]), BASELINES[name], style="dim")
+    for name, meaning in BASELINES.items():
+        if row := (document["baselines"] or {}).get(name):
+            table.add_row(
+                "",
+                "",
+                _figure(row["ua"], row["se_ua"]),
+                _figure(row["ccc"], row["se_ccc"]),
+                meaning,
+                style="dim",
+            )
     console.out.print(table)
-    console.out.print(f"hypervolume {document['hypervolume']:.4f} · {summary_line(study)}", markup=False)
+    console.out.print(f"Hypervolume {document['hypervolume']:.4f}. {summary_line(study)}", markup=False)
 
 
 def summary_line(study: Study) -> str:
     """Protocol, folds, seeds and what the figures may claim: belongs under every table."""
-    protocol = study.settings.protocol
+    from serhpo.training.uncertainty import method
+
+    folds = study.folds()
+    speakers = {speaker for fold in folds for speaker in fold["validation"]}
     return (
-        f"validation speakers, {protocol.name}, {len(study.folds())} folds, 1 seed, ± one standard error; "
-        f"configurations were chosen on these speakers ({study.settings.claim})"
+        f"Protocol {study.settings.protocol.name}, {len(folds)} folds, 1 seed; ± is one standard error "
+        f"({method(len(speakers))}). Measured on validation speakers, on whom the configurations were "
+        f"chosen too; {study.settings.claim}."
     )
 
 
-def _figure(value: float, error: float | None = None) -> str:
+def _figure(value: float | None, error: float | None = None) -> str:
+    if value is None:
+        return "–"
     return f"{value:.3f}" if error is None else f"{value:.3f} ± {error:.3f}"
 
 

@@ -40,11 +40,13 @@ def search(
 ) -> None:
     """Search a space for the best joint models and leave a study with its Pareto front."""
     from serhpo.search import prepare
+    from serhpo.study import require_new, studies_folder
 
     plan = _plan(space, corpus, settings or [], {"trials": trials, "sampler": sampler, "seed": seed}, as_json)
     if name is not None and (not name or "/" in name or name.startswith(".")):
         raise UsageError("A study's name is a plain folder name", where="--name", got=name)
     name = name or prepare.default_name(space)
+    require_new(studies_folder() / name)
     if dry_run:
         from serhpo.cli.dry_run import print_plan
 
@@ -127,14 +129,15 @@ def _announce(plan: Plan) -> None:
     s = plan.space.search
     labelled = len(plan.corpus) - plan.corpus.summary()["unlabelled"]
     levels = ", ".join(map(str, rung_levels(s.epochs, s.grace_period, s.reduction_factor)))
-    fewest = expected_epochs(s.trials, s.epochs, s.grace_period, s.reduction_factor)
+    about = expected_epochs(s.trials, s.epochs, s.grace_period, s.reduction_factor, s.ranking)
     console.say(
         f"Corpus {plan.corpus.name}: {len(plan.corpus)} utterances, {labelled} of them labelled, "
         f"{len(plan.corpus.speakers)} speakers; {plan.space.protocol.name}, {len(plan.folds)} folds"
     )
     console.say(
         f"Search: {s.trials} trials over {len(plan.space.parameters)} parameters, "
-        f"compared at epochs {levels or 'none'}; {fewest} to {s.trials * s.epochs} epochs in all, "
+        f"compared at epochs {levels or 'none'}; "
+        f"about {about} epochs instead of {s.trials * s.epochs} without pruning; "
         f"{s.concurrent or 'as many as fit'} trials at a time"
     )
 

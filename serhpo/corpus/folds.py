@@ -104,10 +104,10 @@ def check_leakage(folds: Sequence[Fold], corpus: Corpus, protocol: ProtocolConfi
 def level(protocol: ProtocolConfig) -> str:
     """What may be claimed of figures measured under a protocol, in one line for every table."""
     return {
-        "holdout": "held-out session: the search never saw the test speakers",
+        "holdout": "the held-out session stays untouched, and no figure here is measured on it",
         "leave_one_session_out": "leave one session out: configuration selected on these speakers",
         "leave_one_speaker_out": "leave one speaker out: configuration selected on these speakers",
-        "predefined": "the corpus' own split: the search never saw the test speakers",
+        "predefined": "the corpus' own test speakers stay untouched, and no figure here is measured on them",
     }[protocol.name]
 
 

@@ -15,6 +15,9 @@ STREAMS = "streams"
 
 FINISHED = ("COMPLETE", "PRUNED", "FAIL")
 
+Errors = Mapping[tuple[int, int | None], dict[str, float]]
+"""Standard errors by trial and epoch."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -147,7 +150,8 @@ def compute(study: Study) -> Numbers:
     """
     metrics = [objective.metric for objective in study.objectives]
     curves, epochs = _curves(study, metrics)
-    trials = [_trial(study, record, curves.get(record.number, Curve())) for record in study.trials()]
+    errors = study.standard_errors()
+    trials = [_trial(record, curves.get(record.number, Curve()), errors) for record in study.trials()]
     members, knee = _front(trials, study.objectives)
     trials = [replace(trial, on_front=trial.number in members) for trial in trials]
     ends = _ends(study, trials)
@@ -184,7 +188,7 @@ def _curves(study: Study, metrics: Sequence[str]) -> tuple[dict[int, Curve], int
     return curves, len(rows)
 
 
-def _trial(study: Study, record: TrialRecord, curve: Curve) -> Trial:
+def _trial(record: TrialRecord, curve: Curve, errors: Errors) -> Trial:
     values = record.values or {}
     if not values and curve.epochs:  # running or failed: show how far it came
         record = replace(record, epoch=curve.epochs[-1])
@@ -197,7 +201,7 @@ def _trial(study: Study, record: TrialRecord, curve: Curve) -> Trial:
         epoch=record.epoch,
         rung=record.notes.get("rung"),
         values=values,
-        errors=study.standard_errors(record) if values else {},
+        errors=errors.get((record.number, record.epoch), {}) if values else {},
         streams=None if streams is None else str(streams),
         params=params,
         curve=curve,

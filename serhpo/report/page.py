@@ -21,6 +21,7 @@ from serhpo.report.curve_figures import curve_figure, hypervolume_figure
 from serhpo.report.front_figure import front_figure
 from serhpo.report.numbers import Numbers, compute
 from serhpo.study import STATES, Study
+from serhpo.training.uncertainty import method
 
 _FOLDER = Path(__file__).parent
 
@@ -48,6 +49,7 @@ def render(study: Study) -> str:
         created=_when(study.settings.created),
         space=Path(study.settings.space).name,  # a path of the author's machine is nobody's business
         numbers=numbers,
+        error_method=method(len({name for fold in study.folds() for name in fold["validation"]})),
         states=[(state, numbers.in_state(state)) for state in STATES if numbers.in_state(state)],
         parameters=list(dict.fromkeys(name for trial in numbers.trials for name in trial.params)),
         figures=_figures(numbers),

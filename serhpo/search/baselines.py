@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from typing import Any
 
 import ray
 import torch
 
+from serhpo.errors import StorageError
 from serhpo.search.context import TrialContext
 from serhpo.search.sampler import trial_seed
 from serhpo.search.space import Space
@@ -19,29 +22,44 @@ from serhpo.weighting import FixedWeighting
 
 
 def measure_baselines(
-    study: Study, space: Space, context: TrialContext, trial: TrialRecord
-) -> dict[str, Any]:
+    study: Study, space: Space, context: TrialContext, trial: TrialRecord, interrupted: Callable[[], bool]
+) -> None:
     """Train a trial's configuration for classification alone (λ = 1) and derive the baselines from it.
 
-    Writes ``baselines.json`` into the study.
+    Writes ``baselines.json`` into the study, unless interrupted before.
 
     Args:
         study: The study.
         space: Its space.
         context: Corpus, folds and features, as for a trial.
         trial: Whose configuration; the front's best in UA, since class means want the best classifier.
+        interrupted: Asked every second whether to give up.
+
+    Raises:
+        RayError: The training failed.
+        StorageError: The file cannot be written.
     """
     config = space.trial_config(trial.params).model_copy(update={"weighting": FixedWeighting(lambda_=1.0)})
     settings = space.search
     task = ray.remote(num_cpus=settings.cpus_per_trial, num_gpus=settings.gpus_per_trial)(_train_and_measure)
-    rows = ray.get(task.remote(context, config, trial_seed(settings.seed, trial.number)))
-    document = {"trial": trial.number, **rows}
-    (study.path / "baselines.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    return document
+    running = task.remote(context, config, trial_seed(settings.seed, trial.number))
+    while not ray.wait([running], timeout=1.0)[0]:
+        if interrupted():
+            ray.cancel(running, force=True)
+            return
+    document = {"trial": trial.number, **ray.get(running)}
+    path = study.path / "baselines.json"
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fresh.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise StorageError.from_os_error(error, path) from error
 
 
 def _train_and_measure(context: TrialContext, config: TrialConfig, seed: int) -> dict[str, Any]:
-    """Runs on a worker. The epoch is the one with the highest validation UA, as for any trial."""
+    """Runs on a worker. The epoch is the one with the highest validation UA: nothing else is trained."""
     torch.set_num_threads(context.threads)
     data = context.data(config, {})
     training = TrialTraining(config, data, context.folds, seed, context.device)

@@ -60,7 +60,7 @@ class Live:
         """Trials are about to start."""
         self._bar.update(self._task, total=trials)
         going_on = f", {continued} of them where they were cut off" if continued else ""
-        self._say(f"{trials} trials to go{going_on}, {at_once} at a time")
+        self._say(f"{trials} {'trial' if trials == 1 else 'trials'} to go{going_on}, {at_once} at a time")
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """A trial finished an epoch."""

@@ -24,12 +24,14 @@ class Record:
 
     Attributes:
         fatal: An error that no later trial could escape (a full disk, say); ends the search.
+        errors: Tune's traceback of a trial whose worker died or raised, by trial.
     """
 
     def __init__(self, study: Study, rungs: Rungs) -> None:
         self.study = study
         self.rungs = rungs
         self.fatal: SerhpoError | None = None
+        self.errors: dict[int, str] = {}
         self._rows: dict[int, dict[int, EpochRow]] = {}
         self._ledger = Ledger(study.path / "epochs.jsonl")
         for row in study.epochs():

@@ -105,13 +105,16 @@ def rung_levels(epochs: int, grace_period: int, reduction_factor: int) -> list[i
     return levels
 
 
-def expected_epochs(trials: int, epochs: int, grace_period: int, reduction_factor: int) -> int:
-    """Epochs a search spends if exactly one in ``reduction_factor`` survives each rung.
+def expected_epochs(trials: int, epochs: int, grace_period: int, reduction_factor: int, ranking: str) -> int:
+    """About how many epochs a search spends.
 
-    A lower estimate for multi-objective rankings, which keep the best of every objective.
+    A trial survives a rung with probability 1/η under a single order of the trials; where being best in
+    either of two unrelated objectives is enough, with 1 − (1 − 1/η)².
     """
+    share = 1 / reduction_factor
+    keep = share if ranking == "nondominated" else 1 - (1 - share) ** 2
     spent, alive, previous = 0.0, float(trials), 0
     for level in [*rung_levels(epochs, grace_period, reduction_factor), epochs]:
         spent += alive * (level - previous)
-        alive, previous = max(1.0, alive / reduction_factor), level
+        alive, previous = max(1.0, alive * keep), level
     return round(spent)

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
 from serhpo.cluster import connected, trials_at_once
@@ -76,9 +77,8 @@ def run(study: Study, space: Space, context: TrialContext, listener: Listener) -
             then = f"then `serhpo resume {study.name}` goes on; nothing computed is lost"
             record.fatal.hint = f"{record.fatal.hint}; {then}" if record.fatal.hint else then
             raise record.fatal
-        if interrupted():
-            raise SearchInterruptedError("Stopped; everything is saved", hint=f"serhpo resume {study.name}")
-        _conclude(study, space, context, listener)
+        _stop_if(interrupted(), study)
+        _conclude(study, space, context, listener, interrupted)
 
 
 def _rungs(study: Study, space: Space) -> Rungs:
@@ -113,7 +113,7 @@ def _fit(
             trainable,
             tune_config=tune.TuneConfig(
                 search_alg=search,
-                scheduler=ParetoASHA(record.rungs),
+                scheduler=ParetoASHA(record.rungs, record.errors),
                 num_samples=-1,  # the bridge says when it is enough
                 max_concurrent_trials=at_once,
                 reuse_actors=True,
@@ -135,7 +135,7 @@ def _fit(
             if record.fatal is None:
                 raise
     if search.exhausted:
-        listener.phase(f"no configuration is left that was not tried: fewer than {study.asked} trials")
+        listener.phase(f"the sampler only repeats itself: the search ends before {study.asked} trials")
 
 
 class _EpochWriter(tune.Callback):  # type: ignore[misc]
@@ -197,7 +197,10 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(kind, before)
 
 
-def _conclude(study: Study, space: Space, context: TrialContext, listener: Listener) -> None:
+def _conclude(
+    study: Study, space: Space, context: TrialContext, listener: Listener, interrupted: Callable[[], bool]
+) -> None:
+    """Make sure there is something to show, and measure what it is read beside."""
     front = study.front()
     if not front:
         raise NoCompleteTrialError(
@@ -209,4 +212,14 @@ def _conclude(study: Study, space: Space, context: TrialContext, listener: Liste
     measured = study.baselines()
     if measured is None or measured["trial"] != front[0].number:
         listener.phase(f"class-mean baseline: trial {front[0].number} once more with λ = 1")
-        measure_baselines(study, space, context, front[0])
+        try:
+            measure_baselines(study, space, context, front[0], interrupted)
+        except RayError as error:  # a front without this row is better than none
+            cause = str(error).strip().rpartition("\n")[2]
+            listener.phase(f"the class-mean baseline could not be measured: {cause}")
+        _stop_if(interrupted(), study)
+
+
+def _stop_if(interrupted: bool, study: Study) -> None:
+    if interrupted:
+        raise SearchInterruptedError("Stopped; everything is saved", hint=f"serhpo resume {study.name}")

@@ -55,11 +55,13 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._numbers: dict[str, int] = {}  # of Tune's trials
         self._running: dict[int, str] = {}  # configurations handed out and not at their end
         self._deaths: Counter[int] = Counter()
+        self._ended: list[TrialRecord] = []
         self.exhausted = False
         self._to_continue = self._settle_interrupted()
         counts = study.counts()
         ended = sum(counts[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
         self._new = max(0, study.asked - ended - len(self._to_continue))
+        self._tell_listener()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Searcher, ()  # for Tune's snapshot, which nobody reads
@@ -78,12 +80,18 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         """The next trial: first those cut off, then new proposals.
 
         Returns:
-            ``{"number", "seed", "trial"}`` for the trainable, the trial as JSON text (nested, Tune would
-            flatten it into every result); None while a running trial may yet have to be handed out
-            again; ``Searcher.FINISHED`` when all are done or the space holds nothing new.
+            ``{"number", "seed", "trial", "known"}`` for the trainable, the trial as JSON text (nested, Tune
+            would flatten it into every result); None while a running trial may yet have to be handed
+            out again; ``Searcher.FINISHED`` when all are done, the space holds nothing new, or the
+            search has to end: where nothing runs, Tune would wait for a trial and hear no signal.
         """
         if self._record.fatal:
-            return None
+            return str(Searcher.FINISHED)
+        job = self._next_job(trial_id)
+        self._tell_listener()
+        return job
+
+    def _next_job(self, trial_id: str) -> dict[str, Any] | str | None:
         with self._record.guarded():
             proposal = self._to_continue.pop(0) if self._to_continue else self._something_new()
             if proposal is None:
@@ -92,8 +100,9 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             self._numbers[trial_id] = number
             self._running[number] = config
             seed = trial_seed(self._search_space.search.seed, number)
-            return {"number": number, "seed": seed, "trial": config}
-        return None
+            last = self._record.last(number)
+            return {"number": number, "seed": seed, "trial": config, "known": last["epoch"] if last else 0}
+        return str(Searcher.FINISHED)
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Nothing: Optuna takes no intermediate values of several objectives; the ledger has them."""
@@ -113,15 +122,25 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
                 self._tell_failed(number, str(result["failed"]))
             else:
                 self._tell_if_ended(number)
+        self._tell_listener()
 
     def _continue_or_fail(self, number: int, config: str) -> None:
-        """A process died. Tune itself would not try again where it died between two trials."""
+        """A process died or raised. Tune itself would not try again where it died between two trials."""
         self._deaths[number] += 1
+        trace = self._record.errors.pop(number, "").strip()
         limit = self._search_space.search.max_failures
-        if self._deaths[number] > limit:
-            self._tell_failed(number, f"its process died {limit + 1} times")
+        cause = trace.rpartition("\n")[2]
+        if "RayTaskError(" in trace:  # the worker's code raised, so it would raise again
+            self._tell_failed(number, f"the worker could not run it: {cause}")
+        elif self._deaths[number] > limit:
+            self._tell_failed(number, f"its process died {limit + 1} times; {cause}")
         else:
             self._to_continue.append((number, config))
+
+    def _tell_listener(self) -> None:
+        """Pass on which trials ended; not while the disk is guarded, whose errors are another matter."""
+        while self._ended:
+            self._on_end(self._ended.pop(0))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: Tune's snapshots of a searcher are pickles, and are never restored here."""
@@ -218,7 +237,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             self._ot_study._storage.set_trial_user_attr(frozen._trial_id, key, value)
         self._ot_study.tell(number, values, state=state)
         self._clear_checkpoints(number, state)
-        self._on_end(next(t for t in self._record.study.trials() if t.number == number))
+        self._ended.append(next(t for t in self._record.study.trials() if t.number == number))
 
     def _clear_checkpoints(self, number: int, state: TrialState) -> None:
         """Keep the best epoch's checkpoint of front members only: who left the front never returns."""
@@ -240,7 +259,8 @@ def make_sampler(settings: SearchSettings, trials_so_far: int) -> BaseSampler:
     if settings.sampler == "random":
         return RandomSampler(seed=seed)
     if settings.sampler == "nsga2":
-        return NSGAIISampler(seed=seed)
+        # A generation must come to its end within the search; Optuna's default is 50 complete trials.
+        return NSGAIISampler(seed=seed, population_size=min(50, max(8, settings.trials // 10)))
     return TPESampler(seed=seed, n_startup_trials=settings.startup_trials)
 
 

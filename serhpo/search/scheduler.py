@@ -22,9 +22,10 @@ class ParetoASHA(FIFOScheduler):  # type: ignore[misc]
     # A buffered result would reach the rung after the epochs that should have been saved.
     _supports_buffered_results = False
 
-    def __init__(self, rungs: Rungs) -> None:
+    def __init__(self, rungs: Rungs, errors: dict[int, str] | None = None) -> None:
         super().__init__()
         self._rungs = rungs
+        self._errors = {} if errors is None else errors
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Refuse a single metric: this scheduler ranks on the study's objectives.
@@ -44,6 +45,11 @@ class ParetoASHA(FIFOScheduler):  # type: ignore[misc]
         decision = self._rungs.report(result["trial"], result["epoch"], values)
         stop = decision is not None and not decision.keep
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Keep what went wrong for the bridge, which is told of the failure next but not of its cause."""
+        if "number" in trial.config:
+            self._errors[trial.config["number"]] = str(trial.get_error() or "")
 
     def debug_string(self) -> str:
         """One line for Tune's own status."""

@@ -26,7 +26,7 @@ from serhpo.training.trainer import TrialTraining
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]
-    """Tune's view of a trial; ``config`` is ``{"number", "seed", "trial"}``, the trial as JSON text."""
+    """Tune's view of a trial; ``config`` is what ``StudySearch.suggest`` returns."""
 
     def setup(self, config: dict[str, Any], context: TrialContext) -> None:
         """Called once per process."""
@@ -45,6 +45,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._number: int = job["number"]
         self._config = TrialConfig.model_validate_json(job["trial"])
         self._training: TrialTraining | None = None
+        self._reported = 0
 
     def step(self) -> dict[str, Any]:
         """One epoch of all folds.
@@ -58,6 +59,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             return self._next_epoch()
         except StorageError as error:  # not this trial's fault: the search must stop
             return {"trial": self._number, "storage_error": error, "done": True}
+        except torch.AcceleratorError:
+            raise  # a broken CUDA context: this process must not take another trial
         except Exception as error:
             with suppress(OSError):  # the traceback is a help, not worth another failure
                 (self._folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
@@ -71,13 +74,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def _next_epoch(self) -> dict[str, Any]:
         if self._training is None:
             self._training = self._open_training()
-            if self._training.history:
-                # The process may have died between checkpoint and report: report that epoch again.
-                return self._report(self._training)
-        self._training.run_epoch()
-        self._training.save(self._folder / "last")
-        if self._training.best_epoch == self._training.epoch:
-            self._training.save(self._folder / "best")
+            self._reported = min(self._job["known"], self._training.epoch)
+        # A checkpoint may be ahead of the ledger, where a process died in between.
+        if self._reported == self._training.epoch:
+            self._training.run_epoch()
+            if self._training.best_epoch == self._training.epoch:
+                self._training.save(self._folder / "best")
+            self._training.save(self._folder / "last")  # last: who finds it finds its best, too
         return self._report(self._training)
 
     def _open_training(self) -> TrialTraining:
@@ -102,9 +105,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return TrialTraining(self._config, data, context.folds, self._job["seed"], context.device)
 
     def _report(self, training: TrialTraining) -> dict[str, Any]:
-        result = training.history[-1].to_json()
+        result = training.history[self._reported].to_json()
+        self._reported += 1
         if broken := [
             name for name, value in result.items() if value is not None and not math.isfinite(value)
         ]:
-            raise SerhpoError(f"epoch {training.epoch} is not finite: {', '.join(broken)}")
-        return {"trial": self._number, **result, "done": training.epoch >= self._config.epochs}
+            raise SerhpoError(f"epoch {self._reported} is not finite: {', '.join(broken)}")
+        return {"trial": self._number, **result, "done": self._reported >= self._config.epochs}

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from serhpo.config import home
 from serhpo.errors import StudyError, nearest
-from serhpo.study.folder import JOURNAL_NAME, Study
+from serhpo.study.folder import JOURNAL_NAME, Study, require_new
 from serhpo.study.results import write_results
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
 from serhpo.study.trial import STATES, TrialRecord
@@ -33,6 +33,7 @@ __all__ = [
     "TrialRecord",
     "known_studies",
     "open_study",
+    "require_new",
     "studies_folder",
     "write_results",
 ]

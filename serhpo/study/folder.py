@@ -69,12 +69,7 @@ class Study:
             StudyError: A study of this name exists.
             StorageError: The folder cannot be written.
         """
-        if path.exists():
-            raise StudyError(
-                f"A study named `{path.name}` exists already",
-                where=path,
-                hint=f"`serhpo resume {path.name}` continues it; --name gives the new one another name",
-            )
+        require_new(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
@@ -146,15 +141,15 @@ class Study:
         index = pareto.knee(self._matrix(members), self.objectives)
         return None if index is None else members[index].number
 
-    def standard_errors(self, trial: TrialRecord) -> dict[str, float]:
-        """Standard error of each objective at the trial's epoch; empty where the ledger has none."""
-        row = self._epoch_rows.get((trial.number, trial.epoch), {})
+    def standard_errors(self) -> dict[tuple[int, int | None], dict[str, float]]:
+        """Standard error of each objective at every trial and epoch of the ledger."""
         names = [objective.metric for objective in self.objectives]
-        return {name: row[f"se_{name}"] for name in names if row.get(f"se_{name}") is not None}
-
-    @property
-    def _epoch_rows(self) -> dict[tuple[int, int | None], dict[str, Any]]:
-        return {(row["trial"], row["epoch"]): row for row in self.epochs()}
+        return {
+            (row["trial"], row["epoch"]): {
+                name: row[f"se_{name}"] for name in names if row.get(f"se_{name}") is not None
+            }
+            for row in self.epochs()
+        }
 
     def folds(self) -> list[dict[str, Any]]:
         """Name and speakers of every fold, as locked when the study was made."""
@@ -178,16 +173,15 @@ class Study:
         return read_ledger(self.path / "epochs.jsonl")
 
     def baselines(self) -> dict[str, Any] | None:
-        """The mandatory rows to read results beside, or None before the search measured them."""
-        path = self.path / "baselines.json"
-        if not path.exists():
-            return None
+        """The mandatory rows to read results beside.
+
+        None before the search measured them; also where the file is damaged, so it measures them again.
+        """
         try:
-            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            hint = f"delete it; `serhpo resume {self.name}` measures them again"
-            raise StudyError("The baselines are damaged", where=path, hint=hint) from error
-        return document
+            document = json.loads((self.path / "baselines.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return document if isinstance(document, dict) and "trial" in document else None
 
     def trial_folder(self, number: int) -> Path:
         """Folder of one trial's configuration and checkpoints."""
@@ -211,6 +205,20 @@ class Study:
             # Ours alone now: a lock file of the journal can only be a dead driver's.
             (self.path / "journal.log.lock").unlink(missing_ok=True)
             yield
+
+
+def require_new(path: Path) -> None:
+    """Make sure that a study can be made here.
+
+    Raises:
+        StudyError: The name is taken.
+    """
+    if path.exists():
+        raise StudyError(
+            f"A study named `{path.name}` exists already",
+            where=path,
+            hint=f"`serhpo resume {path.name}` continues it; --name gives the new one another name",
+        )
 
 
 def _read_settings(path: Path) -> StudySettings:

@@ -51,6 +51,7 @@ class Ledger:
             self._take_back()
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            os.fsync(self._file.fileno())  # as the journal does: after a power cut the two must agree
         except OSError as error:
             with suppress(OSError):  # a disk that refuses this too: before the next line
                 self._take_back()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -13,13 +14,14 @@ from serhpo.metrics import ccc, confusion, ua, wa
 from serhpo.training.data import TrainingData
 from serhpo.training.results import Predictions
 from serhpo.training.statistics import class_means
+from serhpo.training.uncertainty import standard_errors
 
 Array: TypeAlias = npt.NDArray[Any]
 
 
 def baselines(
     predictions: Predictions, data: TrainingData, folds: Sequence[Fold]
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """Baselines on the same utterances as the predictions, pooled over folds.
 
     Everything fitted (majority class, class means) comes from the fold's training speakers. Only
@@ -34,7 +36,7 @@ def baselines(
     Returns:
         For each of ``majority_class`` (with the training mean as its ratings), ``class_mean`` (of the
         predicted class), ``class_mean_posterior`` (weighted by the predicted probabilities) and
-        ``class_mean_oracle`` (of the true class): ``{"ua", "wa", "ccc"}``.
+        ``class_mean_oracle`` (of the true class): ``{"ua", "wa", "ccc", "se_ua", "se_ccc"}``.
     """
     rows, labels = predictions.utterances, data.labels[predictions.utterances]
     predicted = predictions.log_probabilities.argmax(axis=1)
@@ -55,15 +57,27 @@ def baselines(
         guesses["class_mean_posterior"][part] = posteriors[part] @ means
         guesses["class_mean_oracle"][part] = means[labels[part]]
     classes = {"majority_class": majority, "class_mean_oracle": labels}
+    return {
+        name: _row(data, rows, classes.get(name, predicted), guess, labels >= 0 if "oracle" in name else None)
+        for name, guess in guesses.items()
+    }
+
+
+def _row(
+    data: TrainingData, rows: Array, chosen: Array, guess: Array, only: Array | None
+) -> dict[str, float | None]:
+    """Figures of one baseline and their standard errors; CCC on all rated rows, or on ``only`` some."""
+    labels, speakers, count = data.labels[rows], data.speakers[rows], len(data.classes)
+    targets = data.dimensions[rows].copy()
+    if only is not None:
+        targets[~only] = np.nan
     labelled = labels >= 0
-    result = {}
-    for name, guess in guesses.items():
-        chosen = classes.get(name, predicted)
-        matrix = confusion(labels[labelled], chosen[labelled], len(data.classes))
-        counted = labelled if name == "class_mean_oracle" else np.ones_like(labelled)
-        agreement = _mean_ccc(guess[counted], data.dimensions[rows[counted]])
-        result[name] = {"ua": ua(matrix), "wa": wa(matrix), "ccc": agreement}
-    return result
+    matrix = confusion(labels[labelled], chosen[labelled], count)
+    se_ua, se_ccc = standard_errors(labels, chosen, guess, targets, speakers, count, seed=0)
+    agreement = _mean_ccc(guess, targets)
+    row = {"ua": ua(matrix), "wa": wa(matrix), "ccc": agreement, "se_ua": se_ua, "se_ccc": se_ccc}
+    # A class without training speakers has no mean, and JSON no NaN.
+    return {name: value if math.isfinite(value) else None for name, value in row.items()}
 
 
 def _mean_ccc(guesses: Array, targets: Array) -> float:

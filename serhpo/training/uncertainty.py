@@ -18,6 +18,13 @@ JACKKNIFE_SPEAKERS = 5  # fewer speakers say too little about the spread between
 BOOTSTRAP_REPLICATES = 200
 
 
+def method(speakers: int) -> str:
+    """How :func:`standard_errors` goes about so many speakers, for the note under a table."""
+    if speakers >= JACKKNIFE_SPEAKERS:
+        return f"jackknife over {speakers} speakers"
+    return f"bootstrap over utterances, too small: {speakers} speakers say too little about speakers"
+
+
 def standard_errors(
     labels: Array,
     predicted: Array,

@@ -56,7 +56,7 @@ def test_the_top_tells_what_was_searched_and_what_may_be_claimed(tmp_path):
 
     assert "Corpus embedded · space smoke · created 2026-03-01 11:59 UTC" in text
     assert "Protocol holdout, 2 folds, 1 seed." in text
-    assert "What may be claimed: held-out session: the search never saw the test speakers." in text
+    assert "Protocol in words: held-out session: the search never saw the test speakers." in text
     assert "3 complete, 1 pruned, 1 failed, 1 running" in text
     assert "13 of 15 13 % saved by pruning" in text
     assert "0.1425" in text

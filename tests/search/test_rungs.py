@@ -193,7 +193,9 @@ def test_rungs_lie_at_powers_below_the_last_epoch(epochs, grace, factor, levels)
 
 
 def test_the_epochs_a_search_spends_at_least():
-    assert expected_epochs(9, 9, 1, 3) == 9 * 1 + 3 * 2 + 1 * 6
-    assert expected_epochs(27, 9, 3, 3) == 27 * 3 + 9 * 6
-    assert expected_epochs(5, 4, 4, 2) == 20
-    assert expected_epochs(1, 9, 1, 3) == 9  # a trial alone is never stopped
+    assert expected_epochs(9, 9, 1, 3, "nondominated") == 9 * 1 + 3 * 2 + 1 * 6
+    assert expected_epochs(27, 9, 3, 3, "nondominated") == 27 * 3 + 9 * 6
+    assert expected_epochs(5, 4, 4, 2, "nondominated") == 20
+    assert expected_epochs(1, 9, 1, 3, "nondominated") == 9  # a trial alone is never stopped
+    # union of two objectives keeps 1 - (2/3)^2 = 5/9: 12 + 12*5/9*2 + 12*25/81*6 = 47.6
+    assert expected_epochs(12, 9, 1, 3, "union") == 48

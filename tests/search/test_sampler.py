@@ -72,6 +72,16 @@ def test_a_trial_that_is_not_finite_has_failed_and_says_why(drive):
     assert driver.study.front() == []
 
 
+def test_a_worker_that_raised_is_not_tried_again_and_says_why(new_driver):
+    driver = new_driver(max_failures=2)
+    trial, _ = driver.start()
+    driver.search._record.errors[0] = "Traceback ...\nray.exceptions.RayTaskError(ValueError): no such GPU"
+    driver.search.on_trial_complete(trial, None, error=True)
+    (record,) = driver.ended
+    assert record.state == "FAIL"
+    assert "no such GPU" in record.notes["reason"]
+
+
 def test_a_trial_whose_process_died_goes_on_until_it_has_died_too_often(new_driver):
     driver = new_driver(max_failures=2)
     trial, job = driver.start()
@@ -80,7 +90,7 @@ def test_a_trial_whose_process_died_goes_on_until_it_has_died_too_often(new_driv
         driver.search.on_trial_complete(trial, {"trial": 0, "epoch": 1}, error=True)
         assert driver.states() == {0: "RUNNING"}
         trial, again = driver.start()
-        assert again == job
+        assert again == {**job, "known": 1}
     driver.search.on_trial_complete(trial, None, error=True)
     record = Study(driver.study.path).trials()[0]
     assert (record.state, record.epoch) == ("FAIL", 1)
@@ -279,7 +289,7 @@ def test_a_full_disk_ends_the_search_without_an_error_in_tunes_loop(drive, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(driver.study.journal._storage._backend, "append_logs", full)
-    assert driver.search.suggest("next") is None
+    assert driver.search.suggest("next") == "FINISHED"  # with None, Tune would wait
     driver.train(trial, job["number"], 0.9, 0.9)
     assert isinstance(driver.record.fatal, StorageError)
     assert "full" in driver.record.fatal.what
@@ -306,7 +316,7 @@ def test_after_a_torn_write_nothing_more_is_written(drive, monkeypatch):
     driver.search.on_trial_complete(one[0], {"failed": "x"})
     assert driver.record.fatal is not None
     driver.search.on_trial_complete(two[0], {"failed": "x"})
-    assert driver.search.suggest("more") is None
+    assert driver.search.suggest("more") == "FINISHED"
     with driver.study.driving():
         assert journal.read_bytes() == whole
     assert drive().search.to_continue == 2

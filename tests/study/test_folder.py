@@ -300,13 +300,14 @@ def test_counts_and_front(filled):
 def test_a_reader_sees_what_a_driver_writes(filled):
     reader = Study(filled.path)
     front = reader.front()
-    assert reader.standard_errors(front[0]) == {"ua": 0.03}  # none in the ledger for ccc
+    errors = reader.standard_errors()
+    assert errors[front[0].number, front[0].epoch] == {"ua": 0.03}  # none in the ledger for ccc
     add(filled, "COMPLETE", (0.7, 0.7), epoch=4)
     ledger = Ledger(filled.path / "epochs.jsonl")
     ledger.append({"trial": 8, "epoch": 4, "ua": 0.7, "ccc": 0.7, "se_ua": 0.1, "se_ccc": 0.2})
     (new,) = reader.front()
     assert new.number == 8
-    assert reader.standard_errors(new) == {"ua": 0.1, "ccc": 0.2}
+    assert reader.standard_errors()[new.number, new.epoch] == {"ua": 0.1, "ccc": 0.2}
 
 
 def test_the_knee_is_a_trials_number(tmp_path):
@@ -317,8 +318,11 @@ def test_the_knee_is_a_trials_number(tmp_path):
 
 
 def test_other_files_of_a_study(filled):
-    (filled.path / "baselines.json").write_text('{"class_mean": {"ua": 0.5}}')
-    assert filled.baselines() == {"class_mean": {"ua": 0.5}}
+    baselines = filled.path / "baselines.json"
+    baselines.write_text('{"trial": 3, "class_mean": {"ua": 0.5}}')
+    assert filled.baselines() == {"trial": 3, "class_mean": {"ua": 0.5}}
+    baselines.write_text('{"trial": 3, "class_')  # torn: to be measured again
+    assert filled.baselines() is None
     for name in ("last", "best"):
         (filled.trial_folder(2) / name).mkdir(parents=True)
     filled.drop_checkpoint(2, "last", "never there")

@@ -6,6 +6,7 @@ from serhpo.metrics import ccc
 from serhpo.training.baselines import baselines
 from serhpo.training.data import TrainingData
 from serhpo.training.results import Predictions
+from serhpo.training.uncertainty import standard_errors
 
 
 def material():
@@ -27,7 +28,8 @@ def material():
 
 
 def test_baselines_worked_by_hand():
-    result = baselines(*material())
+    measured = baselines(*material())
+    result = {name: {key: row[key] for key in ("ua", "wa", "ccc")} for name, row in measured.items()}
     truth = np.array([0.3, -0.3, -0.7])
     assert result["majority_class"] == pytest.approx({"ua": 0.5, "wa": 1 / 3, "ccc": 0})
     assert result["class_mean"] == pytest.approx(
@@ -50,3 +52,12 @@ def test_unlabelled_and_unrated_utterances_are_left_out():
     assert result["class_mean"]["wa"] == 0.5
     assert result["class_mean_oracle"]["ua"] == 1
     assert all(np.isfinite(value) for row in result.values() for value in row.values())
+
+
+def test_standard_errors_of_the_baselines_are_those_of_their_guesses():
+    predictions, data, folds = material()
+    row = baselines(predictions, data, folds)["class_mean"]
+    guesses = np.tile(np.array([[0.3], [0.3], [-0.5]]), (1, 3))  # class means of the training speaker
+    truth = data.dimensions[3:]
+    args = (data.labels[3:], np.array([0, 0, 1]), guesses, truth, data.speakers[3:], 2, 0)
+    assert (row["se_ua"], row["se_ccc"]) == pytest.approx(standard_errors(*args))

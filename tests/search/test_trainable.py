@@ -1,0 +1,111 @@
+"""A trial in its worker, without Ray around it: what it reports and which checkpoints it leaves."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from serhpo.errors import StorageError
+from serhpo.search.trainable import TrialTrainable
+from serhpo.training.checkpoint import read_checkpoint
+from serhpo.training.trainer import TrialTraining
+from tests.training.conftest import FOLDS, make_config, make_data
+
+CONFIG = make_config(streams=("mfcc",), epochs=4)
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """Makes a process' worth of trainable, at the trial ``number`` with ``known`` epochs in the ledger."""
+    data = make_data(per_speaker=8, streams=("mfcc",))
+
+    def make(known=0, number=7):
+        trainable = TrialTrainable.__new__(TrialTrainable)
+        trainable._context = SimpleNamespace(
+            trials=tmp_path, folds=FOLDS, device="cpu", data=lambda config, stores: data
+        )
+        trainable._stores = {}
+        trainable._begin({"number": number, "seed": 1, "trial": CONFIG.model_dump_json(), "known": known})
+        return trainable
+
+    return make
+
+
+def epoch_of(folder):
+    return read_checkpoint(folder)[0]["epoch"]
+
+
+def test_reports_every_epoch_and_is_done_at_the_last(worker):
+    trainable = worker()
+    results = [trainable.step() for _ in range(4)]
+    assert [result["epoch"] for result in results] == [1, 2, 3, 4]
+    assert [result["done"] for result in results] == [False, False, False, True]
+    assert {result["trial"] for result in results} == {7}
+
+
+def test_epochs_that_the_ledger_lacks_are_reported_from_the_checkpoint(worker, monkeypatch):
+    first = worker()
+    trained = [first.step() for _ in range(3)]
+    again = worker(known=1)
+    monkeypatch.setattr(TrialTraining, "run_epoch", None)  # nothing may be trained
+    assert [again.step() for _ in range(2)] == trained[1:]
+
+
+def test_a_lost_checkpoint_is_trained_again_to_the_same_numbers(worker, tmp_path):
+    trained = [worker().step()]
+    (tmp_path / "7" / "last" / "checkpoint.json").write_text("{")
+    again = worker(known=1).step()
+    assert {**again, "seconds": 0} == {**trained[0], "seconds": 0}
+
+
+def test_a_kill_between_the_two_checkpoints_keeps_the_best(worker, tmp_path, monkeypatch):
+    save = TrialTraining.save
+
+    def killed(training, folder):
+        if folder.name == "last":
+            raise SystemExit
+        save(training, folder)
+
+    trainable = worker()
+    monkeypatch.setattr(TrialTraining, "save", killed)
+    with pytest.raises(SystemExit):
+        trainable.step()
+    monkeypatch.setattr(TrialTraining, "save", save)
+    again = worker()
+    results = [again.step() for _ in range(4)]
+    best = max(results, key=lambda result: result["ua"] + result["ccc"])["epoch"]
+    assert epoch_of(tmp_path / "7" / "best") == best
+    assert epoch_of(tmp_path / "7" / "last") == 4
+
+
+def test_a_trial_that_raises_says_why_and_leaves_its_traceback(worker, tmp_path, monkeypatch):
+    def diverge(training):
+        raise ZeroDivisionError("lr")
+
+    monkeypatch.setattr(TrialTraining, "run_epoch", diverge)
+    assert worker().step() == {"trial": 7, "failed": "ZeroDivisionError: lr", "done": True}
+    assert "ZeroDivisionError" in (tmp_path / "7" / "error.txt").read_text()
+
+
+def test_a_figure_that_is_not_finite_fails_the_trial(worker, monkeypatch):
+    run = TrialTraining.run_epoch
+
+    def broken(training):
+        result = run(training)
+        object.__setattr__(result, "ccc", float("nan"))
+        return result
+
+    monkeypatch.setattr(TrialTraining, "run_epoch", broken)
+    monkeypatch.setattr(TrialTraining, "save", lambda training, folder: None)
+    result = worker().step()
+    assert "not finite" in result["failed"]
+    assert "ccc" in result["failed"]
+
+
+def test_a_full_disk_is_not_the_trials_fault(worker, monkeypatch):
+    def full(training, folder):
+        raise StorageError("The disk is full", where=folder)
+
+    monkeypatch.setattr(TrialTraining, "save", full)
+    result = worker().step()
+    assert "failed" not in result
+    assert result["storage_error"].what == "The disk is full"
