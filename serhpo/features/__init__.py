@@ -7,11 +7,22 @@ from serhpo.errors import unknown_name
 from serhpo.features.base import Extractor, Storage, key
 from serhpo.features.mel import LogMel
 from serhpo.features.mfcc import Mfcc
+from serhpo.features.short_term import ShortTerm
 from serhpo.features.waveform import Waveform
 
-__all__ = ["EXTRACTORS", "Extractor", "FeatureSettings", "LogMel", "Mfcc", "Storage", "Waveform", "key"]
+__all__ = [
+    "EXTRACTORS",
+    "Extractor",
+    "FeatureSettings",
+    "LogMel",
+    "Mfcc",
+    "ShortTerm",
+    "Storage",
+    "Waveform",
+    "key",
+]
 
-EXTRACTORS: dict[str, type[Extractor]] = {kind.name: kind for kind in (Mfcc, LogMel, Waveform)}
+EXTRACTORS: dict[str, type[Extractor]] = {kind.name: kind for kind in (Mfcc, ShortTerm, LogMel, Waveform)}
 
 
 class FeatureSettings(Config):
@@ -19,11 +30,13 @@ class FeatureSettings(Config):
 
     Attributes:
         mfcc: Mel-frequency cepstral coefficients.
+        short_term: pyAudioAnalysis' short-term features.
         mel: Log-Mel spectrogram.
         waveform: The samples themselves.
     """
 
     mfcc: Mfcc = Mfcc()
+    short_term: ShortTerm = ShortTerm()
     mel: LogMel = LogMel()
     waveform: Waveform = Waveform()
 

@@ -25,6 +25,7 @@ class EncoderSettings(Config):
     """The encoder of each stream, used only where the trial has that stream."""
 
     mfcc: EncoderConfig = EncoderConfig()
+    short_term: EncoderConfig = EncoderConfig()
     mel: EncoderConfig = EncoderConfig()
     waveform: EncoderConfig = EncoderConfig()
 

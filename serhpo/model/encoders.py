@@ -86,6 +86,7 @@ class WaveformEncoder(nn.Module):
 
 ENCODERS: dict[str, EncoderFactory] = {
     "mfcc": FrameEncoder,
+    "short_term": FrameEncoder,
     "mel": FrameEncoder,
     "waveform": WaveformEncoder,
 }

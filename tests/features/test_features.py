@@ -25,6 +25,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "top_db": None,
         "n_mfcc": 20,
     },
+    "short_term": {"win_length": 800, "hop_length": 400, "chroma": "correct", "deltas": False},
     "waveform": {},
 }
 OTHER["mel"] = {name: value for name, value in OTHER["mfcc"].items() if name != "n_mfcc"}
@@ -43,7 +44,8 @@ def test_frames_have_the_stated_channels_and_rate(extractor: Extractor, samples:
     assert frames.dtype == np.float32
     assert frames.shape == (len(frames), extractor.channels)
     assert len(frames) >= 1
-    assert abs(len(frames) - samples / SAMPLE_RATE * extractor.frames_per_second) <= 1
+    # Short-term features drop the frames that would reach beyond the end: with 25 ms every 10 ms, two.
+    assert abs(len(frames) - samples / SAMPLE_RATE * extractor.frames_per_second) <= 2.5
 
 
 @extractors
@@ -138,7 +140,7 @@ def test_an_unknown_stream_lists_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         FeatureSettings()["mfc"]
     assert "mfc" in caught.value.what
-    assert caught.value.allowed == "mel, mfcc, waveform"
+    assert caught.value.allowed == "mel, mfcc, short_term, waveform"
     assert "mfcc" in str(caught.value.hint)
 
 
@@ -150,6 +152,8 @@ def test_an_unknown_stream_lists_the_known_ones() -> None:
         ({"mel": {"fmin": 5000.0, "fmax": 4000.0}}, "must be below fmax"),
         ({"mel": {"n_mels": 128, "n_fft": 256, "win_length": 256}}, "hold no bin"),
         ({"mel": {"fmax": 9000.0}}, "8000"),
+        ({"short_term": {"hop_length": 500}}, "skips samples"),
+        ({"short_term": {"chroma": "right"}}, "'compatible' or 'correct'"),
         ({"mfcc": {"n_mfcc": 65}}, "more than the n_mels"),
         ({"mfcc": {"nmfcc": 13}}, "n_mfcc"),
     ],

@@ -10,9 +10,9 @@ from serhpo.model.config import ModelConfig
 from serhpo.model.frames import Frames
 from serhpo.model.joint import JointModel
 
-CHANNELS = {"mfcc": 6, "mel": 5, "waveform": 1}
-RATES = {"mfcc": 100, "mel": 100, "waveform": 16_000}
-SETS = [("mfcc",), ("waveform",), ("mfcc", "mel"), ("mfcc", "mel", "waveform")]
+CHANNELS = {"mfcc": 6, "short_term": 7, "mel": 5, "waveform": 1}
+RATES = {"mfcc": 100, "short_term": 100, "mel": 100, "waveform": 16_000}
+SETS = [("mfcc",), ("waveform",), ("mfcc", "mel"), ("mfcc", "short_term", "mel", "waveform")]
 LAYOUTS = [
     dict(zip(("self_attention", "co_attention", "pooling", "fusion"), choice, strict=True))
     for choice in itertools.product(
@@ -105,7 +105,8 @@ def test_one_batch_can_be_learned_by_heart(streams, layout):
 
 
 @pytest.mark.parametrize(
-    ("stream", "frames", "expected"), [("mfcc", 401, 101), ("mel", 1, 1), ("waveform", 16_000, 25)]
+    ("stream", "frames", "expected"),
+    [("mfcc", 401, 101), ("short_term", 98, 25), ("mel", 1, 1), ("waveform", 16_000, 25)],
 )
 def test_encoders_give_25_frames_a_second(stream, frames, expected):
     model = make((stream,), LAYOUTS[0])
