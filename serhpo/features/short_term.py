@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from serhpo.corpus.audio import SAMPLE_RATE
-from serhpo.features.base import Extractor
+from serhpo.features.base import Extractor, one_thread
 
 Array = NDArray[np.float64]
 
@@ -85,7 +85,10 @@ class ShortTerm(Extractor):
 
         Audio shorter than a frame, of which pyAudioAnalysis makes nothing, is padded with zeros to one.
         """
-        signal = _centred(audio)
+        with one_thread():
+            return self._extract(_centred(audio))
+
+    def _extract(self, signal: Array) -> NDArray[np.float32]:
         if len(signal) < self.win_length:
             signal = np.pad(signal, (0, self.win_length - len(signal)))
         frames = sliding_window_view(signal, self.win_length)[:: self.hop_length]
@@ -114,8 +117,8 @@ class ShortTerm(Extractor):
         bins = spectra.shape[1]
         power = np.square(spectra)
         total = power.sum(axis=1)
-        mel = np.log10(spectra @ _filterbank(bins) + EPS)
-        chroma = power @ _pitch_weights(bins, self.chroma)
+        mel = np.log10(_product(spectra, _filterbank(bins)) + EPS)
+        chroma = _product(power, _pitch_weights(bins, self.chroma))
         heard = total if self.chroma == "compatible" else total - power[:, 0]
         chroma /= np.where(heard > 0, heard, EPS)[:, None]
         return np.column_stack(
@@ -124,7 +127,7 @@ class ShortTerm(Extractor):
                 _entropy(power, total),
                 _flux(spectra),
                 np.argmax(np.cumsum(power, axis=1) + EPS > 0.9 * total[:, None], axis=1) / bins,
-                mel @ _cosines(),
+                _product(mel, _cosines()),
                 chroma,
                 chroma.std(axis=1),
             ]
@@ -137,6 +140,14 @@ def _centred(audio: NDArray[np.float32]) -> Array:
     signal -= signal.mean()
     signal /= np.abs(signal).max() + 1e-10
     return signal
+
+
+def _product(left: Array, right: Array) -> Array:
+    """Matrix product by torch, since numpy's would take every core."""
+    import torch
+
+    product: Array = (torch.from_numpy(left) @ torch.from_numpy(right)).numpy()
+    return product
 
 
 def _entropy(energies: Array, total: Array) -> Array:
@@ -154,7 +165,7 @@ def _centroid_and_spread(spectra: Array) -> tuple[Array, Array]:
     peak = spectra.max(axis=1, keepdims=True)
     weights = spectra / np.where(peak > 0, peak, 1)
     mass = weights.sum(axis=1) + EPS
-    centroid = weights @ frequency / mass
+    centroid = (weights * frequency).sum(axis=1) / mass
     # Not by E[f²] − E[f]²: a tone's spread is the small difference of large numbers.
     spread = np.sqrt((weights * np.square(frequency - centroid[:, None])).sum(axis=1) / mass)
     return centroid, spread
@@ -185,7 +196,8 @@ def _filterbank(bins: int) -> Array:
 def _cosines() -> Array:
     """The orthonormal DCT-II of 40 values, its first 13 coefficients, ``(40, 13)``."""
     angle = np.pi / 40 * np.outer(np.arange(40) + 0.5, np.arange(COEFFICIENTS))
-    return np.cos(angle) * np.sqrt(np.where(np.arange(COEFFICIENTS) == 0, 1, 2) / 40)
+    cosines: Array = np.cos(angle) * np.sqrt(np.where(np.arange(COEFFICIENTS) == 0, 1, 2) / 40)
+    return cosines
 
 
 @lru_cache(maxsize=8)
