@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,23 @@ class Extractor(Config, ABC):
     def frames_per_second(self) -> float:
         """Frames per second of audio."""
 
+    @property
+    def layers(self) -> int:
+        """Equal parts side by side in a frame, of which a model learns a mix; 1 = the frame is one."""
+        return 1
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What besides name and version decides what comes out: the settings."""
+        return (self,)
+
+    def ensure_available(self) -> None:
+        """Make sure that all the extractor needs is there.
+
+        Raises:
+            ConfigError: Something cannot be had.
+        """
+
     @abstractmethod
     def extract(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """The frames of one utterance.
@@ -53,8 +70,12 @@ class Extractor(Config, ABC):
 
 
 def key(extractor: Extractor) -> str:
-    """A digest of all that decides what ``extractor`` computes: name, version and settings."""
-    return digest(extractor.name, extractor.version, extractor)
+    """A digest of all that decides what ``extractor`` computes: name, version and settings.
+
+    Raises:
+        ConfigError: What it needs, a pretrained model, cannot be had.
+    """
+    return digest(extractor.name, extractor.version, *extractor.identity)
 
 
 @contextmanager

@@ -189,7 +189,8 @@ def _filterbank(bins: int) -> Array:
     first, middle, last = (np.floor(edge * bins / SAMPLE_RATE) for edge in (low, centre, high))
     rising = np.where((index > first) & (index <= middle), height / (centre - low), 0)
     falling = np.where((index > middle) & (index <= last), height / (high - centre), 0)
-    return rising * (frequency[:, None] - low) + falling * (high - frequency[:, None])
+    bank: Array = rising * (frequency[:, None] - low) + falling * (high - frequency[:, None])
+    return bank
 
 
 @lru_cache(maxsize=1)
