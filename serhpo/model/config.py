@@ -28,6 +28,8 @@ class EncoderSettings(Config):
     short_term: EncoderConfig = EncoderConfig()
     mel: EncoderConfig = EncoderConfig()
     waveform: EncoderConfig = EncoderConfig()
+    wav2vec2: EncoderConfig = EncoderConfig()
+    hubert: EncoderConfig = EncoderConfig()
 
     def __getitem__(self, stream: str) -> EncoderConfig:
         config: EncoderConfig = getattr(self, stream)

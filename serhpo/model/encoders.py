@@ -41,16 +41,17 @@ class FrameEncoder(nn.Module):
         channels: Channels of the features.
         width: Channels of the result.
         config: Depth and dropout.
+        stride: Frames in for one frame out.
     """
 
-    def __init__(self, channels: int, width: int, config: EncoderConfig) -> None:
+    def __init__(self, channels: int, width: int, config: EncoderConfig, stride: int = 4) -> None:
         super().__init__()
-        self.front = StridedConv(channels, width, kernel=8, stride=4)
+        self.front = StridedConv(channels, width, kernel=2 * stride, stride=stride)
         self.blocks = nn.Sequential(*(ConvBlock(width, config.dropout) for _ in range(config.depth)))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, frames: Frames) -> Frames:
-        """``[B, T, channels]`` to ``[B, ⌈T / 4⌉, width]``."""
+        """``[B, T, channels]`` to ``[B, ⌈T / stride⌉, width]``."""
         start = self.front(frames)
         result: Frames = self.blocks(Frames(functional.gelu(start.values), start.lengths))
         return Frames(self.norm(result.values), result.lengths)
@@ -84,9 +85,51 @@ class WaveformEncoder(nn.Module):
         return result
 
 
+class PretrainedEncoder(nn.Module):
+    """For the many channels of a pretrained model at 50 frames a second.
+
+    They are brought down to the width before any convolution, which at 768 channels would cost several
+    times as much.
+
+    Args:
+        channels: Channels of one hidden state.
+        width: Channels of the result.
+        config: Depth and dropout.
+    """
+
+    def __init__(self, channels: int, width: int, config: EncoderConfig) -> None:
+        super().__init__()
+        self.projection = nn.Linear(channels, width)
+        self.encoder = FrameEncoder(width, width, config, stride=2)
+
+    def forward(self, frames: Frames) -> Frames:
+        """``[B, T, channels]`` to ``[B, ⌈T / 2⌉, width]``."""
+        result: Frames = self.encoder(Frames(self.projection(frames.values), frames.lengths))
+        return result
+
+
+class LayerMix(nn.Module):
+    """A learned weighted mean of the layers of a pretrained model (Yang et al., SUPERB, Interspeech 2021).
+
+    Args:
+        layers: How many lie side by side in a frame; they start with equal weights.
+    """
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.zeros(layers))
+
+    def forward(self, frames: Frames) -> Frames:
+        """``[B, T, layers · C]`` to ``[B, T, C]``."""
+        stacked = frames.values.reshape(*frames.values.shape[:2], len(self.scores), -1)
+        return Frames(torch.einsum("btlc,l->btc", stacked, self.scores.softmax(dim=0)), frames.lengths)
+
+
 ENCODERS: dict[str, EncoderFactory] = {
     "mfcc": FrameEncoder,
     "short_term": FrameEncoder,
     "mel": FrameEncoder,
     "waveform": WaveformEncoder,
+    "wav2vec2": PretrainedEncoder,
+    "hubert": PretrainedEncoder,
 }

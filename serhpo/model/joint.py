@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from serhpo.corpus.table import DIMENSIONS
 from serhpo.model.attention import CoAttention, SelfAttention, build_pooling
 from serhpo.model.config import ModelConfig
-from serhpo.model.encoders import ENCODERS
+from serhpo.model.encoders import ENCODERS, LayerMix
 from serhpo.model.frames import Frames
 from serhpo.model.fusion import FUSIONS
 
@@ -46,17 +46,18 @@ class InputNormalisation(nn.Module):
 
 
 class StreamEncoder(nn.Module):
-    """Normalisation, encoder and, where wanted, self-attention of one stream."""
+    """Normalisation, mix of layers, encoder and, where wanted, self-attention of one stream."""
 
-    def __init__(self, config: ModelConfig, stream: str, channels: int) -> None:
+    def __init__(self, config: ModelConfig, stream: str, channels: int, layers: int) -> None:
         super().__init__()
         self.normalisation = InputNormalisation(channels)
-        self.encoder = ENCODERS[stream](channels, config.width, config.encoders[stream])
+        self.mix = LayerMix(layers) if layers > 1 else nn.Identity()
+        self.encoder = ENCODERS[stream](channels // layers, config.width, config.encoders[stream])
         self.attention = SelfAttention(config) if config.self_attention else nn.Identity()
 
     def forward(self, frames: Frames) -> Frames:
         """``[B, T, C]`` features to ``[B, T', width]``."""
-        result: Frames = self.attention(self.encoder(self.normalisation(frames)))
+        result: Frames = self.attention(self.encoder(self.mix(self.normalisation(frames))))
         return result
 
 
@@ -69,13 +70,24 @@ class JointModel(nn.Module):
         config: Sizes and layout.
         streams: Channels of each stream's features; the streams' order is the model's.
         classes: Number of emotion classes.
+        layers: For streams whose frames hold several layers side by side, how many.
     """
 
-    def __init__(self, config: ModelConfig, streams: Mapping[str, int], classes: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        streams: Mapping[str, int],
+        classes: int,
+        layers: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
+        layers = layers or {}
         width, names = config.width, list(streams)
         self.encoders = nn.ModuleDict(
-            {name: StreamEncoder(config, name, channels) for name, channels in streams.items()}
+            {
+                name: StreamEncoder(config, name, channels, layers.get(name, 1))
+                for name, channels in streams.items()
+            }
         )
         crosses = config.co_attention == "cross" and len(names) > 1
         self.co_attention = CoAttention(config, names) if crosses else nn.Identity()

@@ -85,7 +85,10 @@ class FoldTraining:
         classes = len(data.classes)
         with _random_numbers_from(seed_of(self._seed, "weights"), device):
             self._model = JointModel(
-                config.model, {s: store.channels for s, store in stores.items()}, classes
+                config.model,
+                {stream: store.channels for stream, store in stores.items()},
+                classes,
+                layers={stream: config.features[stream].layers for stream in config.streams},
             )
         for stream in config.streams:
             mean, std = normalisation.fit(data, stream, fold.train).mean_and_std()

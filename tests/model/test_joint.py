@@ -7,12 +7,20 @@ import torch
 
 from serhpo.losses import ccc_loss, cross_entropy
 from serhpo.model.config import ModelConfig
+from serhpo.model.encoders import LayerMix
 from serhpo.model.frames import Frames
 from serhpo.model.joint import JointModel
 
-CHANNELS = {"mfcc": 6, "short_term": 7, "mel": 5, "waveform": 1}
-RATES = {"mfcc": 100, "short_term": 100, "mel": 100, "waveform": 16_000}
-SETS = [("mfcc",), ("waveform",), ("mfcc", "mel"), ("mfcc", "short_term", "mel", "waveform")]
+CHANNELS = {"mfcc": 6, "short_term": 7, "mel": 5, "waveform": 1, "wav2vec2": 9, "hubert": 12}
+LAYERS = {"hubert": 3}
+RATES = {"mfcc": 100, "short_term": 100, "mel": 100, "waveform": 16_000, "wav2vec2": 50, "hubert": 50}
+SETS = [
+    ("mfcc",),
+    ("waveform",),
+    ("mfcc", "mel"),
+    ("mfcc", "short_term", "mel", "waveform"),
+    ("wav2vec2", "hubert"),
+]
 LAYOUTS = [
     dict(zip(("self_attention", "co_attention", "pooling", "fusion"), choice, strict=True))
     for choice in itertools.product(
@@ -29,7 +37,7 @@ def one_thread():
 
 def make(streams, layout, **sizes):
     config = ModelConfig(width=16, **layout, **sizes)
-    model = JointModel(config, {stream: CHANNELS[stream] for stream in streams}, classes=4)
+    model = JointModel(config, {stream: CHANNELS[stream] for stream in streams}, classes=4, layers=LAYERS)
     for stream in streams:  # a mean other than 0, so that padding is not neutral by luck
         channels = CHANNELS[stream]
         model.set_normalisation(stream, torch.linspace(0.5, 2, channels), torch.linspace(1, 3, channels))
@@ -106,13 +114,36 @@ def test_one_batch_can_be_learned_by_heart(streams, layout):
 
 @pytest.mark.parametrize(
     ("stream", "frames", "expected"),
-    [("mfcc", 401, 101), ("short_term", 98, 25), ("mel", 1, 1), ("waveform", 16_000, 25)],
+    [
+        ("mfcc", 401, 101),
+        ("short_term", 98, 25),
+        ("mel", 1, 1),
+        ("waveform", 16_000, 25),
+        ("wav2vec2", 49, 25),
+    ],
 )
 def test_encoders_give_25_frames_a_second(stream, frames, expected):
     model = make((stream,), LAYOUTS[0])
     result = model.encoders[stream](Frames(torch.randn(1, frames, CHANNELS[stream]), torch.tensor([frames])))
     assert result.values.shape == (1, expected, 16)
     assert result.lengths.tolist() == [expected]
+
+
+def test_a_mix_of_layers_is_their_weighted_mean():
+    mix = LayerMix(3)
+    frames = Frames(torch.tensor([[[1.0, 2.0, 3.0, 4.0, 8.0, 0.0]]]), torch.tensor([1]))
+    torch.testing.assert_close(mix(frames).values, torch.tensor([[[4.0, 2.0]]]))
+    with torch.no_grad():
+        mix.scores.copy_(torch.tensor([0.0, 2.0, 1.0]).log())
+    torch.testing.assert_close(mix(frames).values, torch.tensor([[[2 + 8 / 3, 8 / 3]]]))
+
+
+def test_one_layer_needs_no_mix():
+    model = JointModel(
+        ModelConfig(width=16), {"wav2vec2": 9, "hubert": 12}, 4, layers=LAYERS | {"wav2vec2": 1}
+    )
+    assert not [name for name, _ in model.named_parameters() if "encoders.wav2vec2.mix" in name]
+    assert model.get_submodule("encoders.hubert.encoder.projection").in_features == 4
 
 
 def test_normalisation_travels_with_the_weights():
