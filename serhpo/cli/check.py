@@ -44,6 +44,9 @@ def check(
 
     attempt(f"{home()} can be written", _writable)
     loaded_space = attempt(f"space `{space or 'full'}` is valid", lambda: load_space(space or "full"))
+    if loaded_space:
+        for extractor in loaded_space.extractors():
+            attempt(f"features `{extractor.name}` can be computed", extractor.ensure_available)
     loaded = attempt("corpus is readable", lambda: find_corpus(corpus, quiet=as_json))
     clean = loaded and attempt(
         f"corpus `{loaded.name}`: {len(loaded)} utterances, no problems", loaded.require_clean

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from serhpo.cache import FeatureStore, open_store
 from serhpo.corpus.folds import Fold
 from serhpo.corpus.table import Corpus
-from serhpo.features.base import key
+from serhpo.features import Extractor
 from serhpo.training.config import TrialConfig
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class TrialContext:
     Attributes:
         corpus: The corpus' table.
         folds: Speakers of every fold.
-        shards: Cache files of every extractor, by extractor key, in corpus order.
+        shards: Cache files of every extractor in corpus order.
         trials: Folder that holds one folder a trial.
         threads: CPU threads of a trial.
         device: Where trials train: ``cpu``, or ``cuda`` where trials were given GPUs.
@@ -32,17 +32,17 @@ class TrialContext:
 
     corpus: Corpus
     folds: tuple[Fold, ...]
-    shards: Mapping[str, tuple[Path, ...]]
+    shards: Mapping[Extractor, tuple[Path, ...]]
     trials: Path
     threads: int
     device: str
 
-    def data(self, config: TrialConfig, stores: dict[str, FeatureStore]) -> TrainingData:
+    def data(self, config: TrialConfig, stores: dict[Extractor, FeatureStore]) -> TrainingData:
         """The training data of a configuration; opens what ``stores`` does not hold yet."""
         from serhpo.training.data import from_corpus  # only workers train; the driver starts without torch
 
-        wanted = {stream: key(config.features[stream]) for stream in config.streams}
-        for extractor_key in wanted.values():
-            if extractor_key not in stores:
-                stores[extractor_key] = open_store(self.shards[extractor_key])
-        return from_corpus(self.corpus, {name: stores[k] for name, k in wanted.items()})
+        wanted = {stream: config.features[stream] for stream in config.streams}
+        for extractor in wanted.values():
+            if extractor not in stores:
+                stores[extractor] = open_store(self.shards[extractor])
+        return from_corpus(self.corpus, {stream: stores[extractor] for stream, extractor in wanted.items()})

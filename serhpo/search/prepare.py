@@ -18,7 +18,7 @@ from serhpo.corpus import read_corpus
 from serhpo.corpus.folds import Fold, level, make_folds
 from serhpo.corpus.table import Corpus
 from serhpo.errors import StudyError
-from serhpo.features.base import key
+from serhpo.features import Extractor, key
 from serhpo.search.context import TrialContext
 from serhpo.search.rungs import rung_levels
 from serhpo.search.space import Space, load_space_data
@@ -55,12 +55,15 @@ class Plan:
 
 
 def make_plan(space: Space, space_name: str, corpus: Corpus) -> Plan:
-    """Check a corpus and divide its speakers.
+    """Check a corpus, divide its speakers, and find the pretrained models.
 
     Raises:
+        ConfigError: A pretrained model that the space can ask for cannot be had.
         CorpusError: The corpus has problems, or not the speakers the protocol needs.
         LeakageError: A speaker would stand in two parts of a fold.
     """
+    for extractor in space.extractors():
+        extractor.ensure_available()
     return Plan(space, space_name, corpus.require_clean(), make_folds(corpus, space.protocol))
 
 
@@ -99,7 +102,7 @@ def reopen(study: Study) -> Plan:
     """The plan of an existing study, read again from its folder and its corpus.
 
     Raises:
-        StudyError: The corpus is not the one the study was made on.
+        StudyError: Corpus or features are not those the study was made on.
     """
     space = load_space_data(read_yaml(study.path / "space.yaml"), study.path / "space.yaml")
     plan = make_plan(space, study.settings.space, read_corpus(Path(study.settings.corpus)))
@@ -112,10 +115,18 @@ def reopen(study: Study) -> Plan:
             allowed=locked,
             hint="bring back the old labels and audio, or start a new study",
         )
+    keys = _feature_keys(space)
+    if study.lock.get("features", keys) != keys:  # a study made by an older version has no such entry
+        raise StudyError(
+            "A pretrained model, or how features are computed, has changed since the study was made; its "
+            "trials could not be compared any more",
+            where=study.path,
+            hint="bring back the old one, or start a new study",
+        )
     return plan
 
 
-def fill_features(plan: Plan, progress: Callable[[int, int], None]) -> Mapping[str, tuple[Path, ...]]:
+def fill_features(plan: Plan, progress: Callable[[int, int], None]) -> Mapping[Extractor, tuple[Path, ...]]:
     """Compute every feature the space can ask for that the cache does not hold.
 
     Args:
@@ -123,24 +134,24 @@ def fill_features(plan: Plan, progress: Callable[[int, int], None]) -> Mapping[s
         progress: Called with utterances done and in all, over all features.
 
     Returns:
-        Cache files in corpus order, by extractor key.
+        Cache files of each extractor, in corpus order.
 
     Raises:
         AudioError: A recording cannot be read; names file and label line.
         StorageError: The disk is full or cannot be written.
     """
-    shards = {key(e): plan_of(plan.corpus, e) for e in plan.space.extractors()}
+    shards = {extractor: plan_of(plan.corpus, extractor) for extractor in plan.space.extractors()}
     every = [shard for group in shards.values() for shard in group]
     fill(every, progress=progress)
-    return {name: tuple(shard.path for shard in group) for name, group in shards.items()}
+    return {extractor: tuple(shard.path for shard in group) for extractor, group in shards.items()}
 
 
-def plan_of(corpus: Corpus, extractor: Any) -> tuple[Any, ...]:
+def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Any, ...]:
     """The cache files of one extractor over a corpus."""
     return plan(corpus, extractor, home() / "cache")
 
 
-def make_context(plan: Plan, shards: Mapping[str, tuple[Path, ...]], study: Study) -> TrialContext:
+def make_context(plan: Plan, shards: Mapping[Extractor, tuple[Path, ...]], study: Study) -> TrialContext:
     """What the study's trials share."""
     settings = plan.space.search
     device = "cuda" if settings.gpus_per_trial else "cpu"
@@ -158,9 +169,15 @@ def _lock(plan: Plan) -> dict[str, Any]:
         "corpus": plan.corpus.name,
         "corpus_digest": plan.corpus.digest,
         "space_digest": plan.space.digest,
+        "features": _feature_keys(plan.space),
         "seed": plan.space.search.seed,
         "folds": [asdict(fold) for fold in plan.folds],
     }
+
+
+def _feature_keys(space: Space) -> list[str]:
+    """Keys of all features a space can ask for; pretrained models are in them with their content."""
+    return sorted(key(extractor) for extractor in space.extractors())
 
 
 def _git_commit() -> str | None:

@@ -20,6 +20,7 @@ from ray import tune
 
 from serhpo.cache import FeatureStore
 from serhpo.errors import SerhpoError, StorageError, StudyError
+from serhpo.features import Extractor
 from serhpo.search.context import TrialContext
 from serhpo.training.config import TrialConfig
 from serhpo.training.trainer import TrialTraining
@@ -32,7 +33,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         """Called once per process."""
         torch.set_num_threads(context.threads)
         self._context = context
-        self._stores: dict[str, FeatureStore] = {}
+        self._stores: dict[Extractor, FeatureStore] = {}
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
