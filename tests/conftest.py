@@ -60,3 +60,16 @@ def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus") / "small"
     synthesise(folder, speakers=6, utterances=8, seed=1)
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Kind to the folder of a tiny checkpoint, made once and not to be changed."""
+    from tests.checkpoints import save_checkpoint
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def find(kind: str) -> Path:
+        return folder / kind if (folder / kind).is_dir() else save_checkpoint(kind, folder / kind)
+
+    return find

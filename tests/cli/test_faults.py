@@ -203,3 +203,18 @@ def test_help_loads_neither_torch_nor_ray() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == "[]"
     assert "search" in done.stdout
+
+
+def test_a_missing_pretrained_model_is_found_before_anything_starts(
+    corpus: Path, serhpo: Serhpo, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    done = serhpo("check", "--space", "full-ssl", "--corpus", corpus, "--json")
+    assert done.code == 3
+    assert len(error_of(done)["problems"]) == 2
+    done = serhpo("search", "--space", "full-ssl", "--corpus", corpus, "--json")
+    assert done.code == 3
+    assert "FOLDER" in str(error_of(done)["hint"])
+    assert not (home / "studies").exists()
+    assert serhpo("search", "--space", "full", "--corpus", corpus, "--dry-run").code == 0

@@ -19,11 +19,11 @@ from serhpo.config import parse
 from serhpo.errors import ConfigError
 from serhpo.features import FeatureSettings, Hubert, Wav2Vec2, key
 from serhpo.features.pretrained import encoder_shape
+from tests.checkpoints import save_checkpoint
 
 KINDS = ("Wav2Vec2", "wav2vec2-large", "Hubert", "WavLM", "data2vec")
 
 Find = Callable[[str], Path]
-Save = Callable[..., Path]
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -157,7 +157,7 @@ def test_the_key_is_of_the_content_wherever_it_lies(checkpoint: Find, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preprocessor_config.json"])
-def test_a_changed_checkpoint_has_another_key(name: str, save_checkpoint: Save, tmp_path: Path) -> None:
+def test_a_changed_checkpoint_has_another_key(name: str, tmp_path: Path) -> None:
     extractor = Wav2Vec2(model=str(save_checkpoint("Wav2Vec2", tmp_path)), layer=1)
     before = key(extractor)
     data = bytearray((tmp_path / name).read_bytes())
@@ -169,14 +169,14 @@ def test_a_changed_checkpoint_has_another_key(name: str, save_checkpoint: Save, 
     assert key(extractor) != before
 
 
-def test_a_changed_checkpoint_is_loaded_again(save_checkpoint: Save, tmp_path: Path) -> None:
+def test_a_changed_checkpoint_is_loaded_again(tmp_path: Path) -> None:
     extractor = Wav2Vec2(model=str(save_checkpoint("Wav2Vec2", tmp_path)), layer=1)
     before = extractor.extract(noise(4000))
     save_checkpoint("Wav2Vec2", tmp_path, seed=1)
     assert not np.allclose(extractor.extract(noise(4000)), before)
 
 
-def test_weights_in_parts(save_checkpoint: Save, tmp_path: Path) -> None:
+def test_weights_in_parts(tmp_path: Path) -> None:
     from transformers import AutoModel
 
     folder = save_checkpoint("Wav2Vec2", tmp_path / "whole")
@@ -205,7 +205,7 @@ def refused(model: Path | str, **settings: Any) -> ConfigError:
     return caught.value
 
 
-def test_pickled_weights_are_refused(save_checkpoint: Save, tmp_path: Path) -> None:
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     save_checkpoint("Wav2Vec2", tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     error = refused(tmp_path)
@@ -215,7 +215,7 @@ def test_pickled_weights_are_refused(save_checkpoint: Save, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
-def test_a_missing_file_is_named(name: str, save_checkpoint: Save, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     save_checkpoint("Wav2Vec2", tmp_path)
     (tmp_path / name).unlink()
     assert name in refused(tmp_path).what
@@ -261,7 +261,7 @@ def test_a_layer_that_does_not_exist(layer: int, checkpoint: Find) -> None:
     assert (error.where, error.allowed) == ("features.wav2vec2.layer", "-4 to 3, or all")
 
 
-def test_weights_that_are_missing_are_not_made_up(save_checkpoint: Save, tmp_path: Path) -> None:
+def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     save_checkpoint("Wav2Vec2", tmp_path)
@@ -273,14 +273,14 @@ def test_weights_that_are_missing_are_not_made_up(save_checkpoint: Save, tmp_pat
         Wav2Vec2(model=str(tmp_path), layer=1).extract(noise(4000))
 
 
-def test_damaged_weights(save_checkpoint: Save, tmp_path: Path) -> None:
+def test_damaged_weights(tmp_path: Path) -> None:
     save_checkpoint("Wav2Vec2", tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"no weights at all")
     with pytest.raises(ConfigError, match="cannot be loaded"):
         Wav2Vec2(model=str(tmp_path), layer=1).extract(noise(4000))
 
 
-def test_a_model_for_another_sample_rate(save_checkpoint: Save, tmp_path: Path) -> None:
+def test_a_model_for_another_sample_rate(tmp_path: Path) -> None:
     save_checkpoint("Wav2Vec2", tmp_path)
     path = tmp_path / "preprocessor_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sampling_rate": 8000}))
