@@ -98,4 +98,5 @@ def _as_problem(error: SerhpoError) -> Problem:
     detail = "; ".join(
         f"{name} {text}" for name, text in (("got", error.got), ("allowed", error.allowed)) if text
     )
-    return Problem(f"{error.what} ({detail})" if detail else error.what, file=error.where)
+    what = f"{error.what} ({detail})" if detail else error.what
+    return Problem(f"{what}; {error.hint}" if error.hint else what, file=error.where)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
 
 CorpusOption = Annotated[Path | None, typer.Option(help="Folder of the corpus; without it the embedded one.")]
 SpaceOption = Annotated[
-    str, typer.Option(help="Search space: a name (smoke, quick, paper, full) or a YAML file.")
+    str, typer.Option(help="Search space: a name (smoke, quick, paper, full, full-ssl) or a YAML file.")
 ]
 SetOption = Annotated[
     list[str] | None,

@@ -24,8 +24,9 @@ def find_checkpoint(model: str, revision: str | None, where: str) -> Path:
 
     Args:
         model: A folder, or the id of a model on the hub.
-        revision: Branch, tag or commit on the hub; None = its main branch. What the hub's cache holds
-            is used as it is, so that a study sees one state of a branch.
+        revision: Branch, tag or commit on the hub; None = its main branch, or, where that has no
+            safetensors, the copy that the hub's conversion bot offers. What the hub's cache holds is used
+            as it is, so that a study sees one state of a branch.
         where: The setting that named it, for errors.
 
     Raises:
@@ -44,21 +45,24 @@ def _from_hub(model: str, revision: str | None, where: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    wanted = [*JSON_FILES, INDEX, WEIGHTS]
-
-    def snapshot(local: bool) -> Path:
+    def snapshot(revision: str | None, local: bool) -> Path:
+        wanted = [*JSON_FILES, INDEX, WEIGHTS]
         return Path(
             snapshot_download(model, revision=revision, allow_patterns=wanted, local_files_only=local)
         )
 
     try:
-        found = snapshot(local=True)
-        if all((found / name).is_file() for name in JSON_FILES) and _weights(found):
-            return found
+        found = snapshot(revision, local=True)
+        conversions = [] if revision else sorted((found.parents[1] / "refs").glob("refs/pr/*"))
+        for folder in (found, *(snapshot(f"refs/pr/{path.name}", local=True) for path in conversions)):
+            if all((folder / name).is_file() for name in JSON_FILES) and _weights(folder):
+                return folder
     except (OSError, HFValidationError):
-        pass
+        pass  # not all there yet
     try:
-        return snapshot(local=False)
+        found = snapshot(revision, local=False)
+        if revision is None and not _weights(found) and (conversion := _conversion(model)):
+            return snapshot(conversion, local=False)
     except (OSError, HFValidationError) as error:  # unknown, private, offline: all of them OSErrors
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
@@ -68,6 +72,21 @@ def _from_hub(model: str, revision: str | None, where: str) -> Path:
             hint=f"give a folder that holds it, --set {where}=FOLDER, or do without it, "
             "--set streams=mfcc+short_term+mel",
         ) from error
+    return found
+
+
+def _conversion(model: str) -> str | None:
+    """The revision in which the hub's own bot offers a model's pickled weights as safetensors.
+
+    Older models, the Wav2Vec 2.0 and HuBERT of their authors among them, may have no others. transformers
+    takes the same revision when it is asked for safetensors.
+    """
+    from huggingface_hub import HfApi
+
+    offers = HfApi().get_repo_discussions(
+        model, author="SFconvertbot", discussion_type="pull_request", discussion_status="open"
+    )
+    return next((f"refs/pr/{offer.num}" for offer in offers if "safetensors" in offer.title), None)
 
 
 def _complete(folder: Path, where: str) -> Path:
@@ -86,16 +105,15 @@ def _complete(folder: Path, where: str) -> Path:
             )
     if not _weights(folder):
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
-        kind = f"only pickled weights ({', '.join(pickles)}), which can run code" if pickles else "no weights"
-        section = where.rpartition(".")[0]
+        only = f"only pickled weights ({', '.join(pickles)}), which can run code"
+        kind = only if pickles else "no weights in safetensors"
         raise ConfigError(
             f"The pretrained model has {kind}",
             where=where,
             got=folder,
             allowed="safetensors weights",
-            hint="many models on the hub have a converted copy in a pull request: "
-            f"--set {section}.revision=refs/pr/N; else convert them once, if you trust them: "
-            "AutoModel.from_pretrained(MODEL).save_pretrained(FOLDER)",
+            hint="convert them once, if you trust them: "
+            "transformers.AutoModel.from_pretrained(MODEL).save_pretrained(FOLDER)",
         )
     return folder
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -192,7 +193,7 @@ def test_weights_in_parts(tmp_path: Path) -> None:
     last.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert key(parts) != before
     last.unlink()
-    with pytest.raises(ConfigError, match="no weights"):
+    with pytest.raises(ConfigError, match="no weights in safetensors"):
         parts.ensure_available()
 
 
@@ -211,7 +212,7 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     error = refused(tmp_path)
     assert "pickled weights (pytorch_model.bin), which can run code" in error.what
     assert error.allowed == "safetensors weights"
-    assert "features.wav2vec2.revision" in str(error.hint)
+    assert "save_pretrained" in str(error.hint)
 
 
 @pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
@@ -225,6 +226,16 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     error = refused(tmp_path / "nothing")
     assert error.where == "features.wav2vec2.model"
     assert "nothing" in str(error.got)
+
+
+def fill_hub_cache(cache: Path, revision: str, content: Path) -> Path:
+    """Put a checkpoint where the hub's library would; returns its snapshot."""
+    repository, commit = cache / "models--some--model", f"{len(revision):040d}"
+    shutil.copytree(content, repository / "snapshots" / commit, dirs_exist_ok=True)
+    ref = repository / "refs" / revision
+    ref.parent.mkdir(parents=True, exist_ok=True)
+    ref.write_text(commit)
+    return repository / "snapshots" / commit
 
 
 @pytest.mark.parametrize("model", ["facebook/wav2vec2-base", "no/such/id/at-all"])
@@ -245,14 +256,38 @@ def test_what_the_hubs_cache_holds_needs_no_network(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    cached = tmp_path / "models--some--model"
-    commit = "0123456789012345678901234567890123456789"
-    shutil.copytree(checkpoint("Wav2Vec2"), cached / "snapshots" / commit)
-    (cached / "refs").mkdir()
-    (cached / "refs" / "main").write_text(commit)
-    assert key(Wav2Vec2(model="some/model", layer=1)) == key(
-        Wav2Vec2(model=str(checkpoint("Wav2Vec2")), layer=1)
-    )
+    expected = key(Wav2Vec2(model=str(checkpoint("Wav2Vec2")), layer=1))
+    fill_hub_cache(tmp_path, "main", checkpoint("Wav2Vec2"))
+    assert key(Wav2Vec2(model="some/model", layer=1)) == expected
+    # A main branch with nothing but pickles, and the bot's copy beside it.
+    (fill_hub_cache(tmp_path, "main", checkpoint("Wav2Vec2")) / "model.safetensors").unlink()
+    refused("some/model")
+    fill_hub_cache(tmp_path, "refs/pr/7", checkpoint("Wav2Vec2"))
+    assert key(Wav2Vec2(model="some/model", layer=1)) == expected
+    assert key(Wav2Vec2(model="some/model", revision="refs/pr/7", layer=1)) == expected
+    refused("some/model", revision="main")
+
+
+def test_the_bots_copy_is_taken_where_the_main_branch_has_pickles(
+    checkpoint: Find, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    plain = tmp_path / "main"
+    shutil.copytree(checkpoint("Wav2Vec2"), plain)
+    (plain / "model.safetensors").unlink()
+    branches = {None: plain, "refs/pr/7": checkpoint("Wav2Vec2")}
+
+    def download(model: str, revision: str | None, local_files_only: bool, **_: object) -> str:
+        if local_files_only:
+            raise FileNotFoundError
+        return str(branches[revision])
+
+    offers = [SimpleNamespace(num=n, title=title) for n, title in ((3, "Add tests"), (7, "Add safetensors"))]
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    monkeypatch.setattr("huggingface_hub.HfApi.get_repo_discussions", lambda *_, **__: iter(offers))
+    assert Wav2Vec2(model="some/model", layer=1).channels == 12
+    offers.pop()
+    assert "no weights in safetensors" in refused("some/model").what
 
 
 @pytest.mark.parametrize("layer", [4, -5])
