@@ -60,7 +60,7 @@ def trials_at_once(cpus_per_trial: int, gpus_per_trial: float, limit: int | None
             where="search.cpus_per_trial, search.gpus_per_trial",
             got=f"{cpus_per_trial} CPU and {gpus_per_trial:g} GPU per trial",
             allowed=f"{cpus:g} CPU and {gpus:g} GPU in all",
-            hint="lower them with --set search.gpus_per_trial=0, or add machines",
+            hint="lower them, for example --set search.cpus_per_trial=1 --set search.gpus_per_trial=0",
         )
     fitting = int(cpus // cpus_per_trial)
     if gpus_per_trial:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from serhpo import __version__
 from serhpo.cli import check, console, corpus, read, search
-from serhpo.errors import SerhpoError, UsageError
+from serhpo.errors import ResourceError, SearchInterruptedError, SerhpoError, UsageError
 
 HELP = """Search joint speech-emotion models: emotion classes and valence/arousal/dominance at once.
 
@@ -54,26 +55,39 @@ def main() -> None:
     debug = len(arguments) < len(sys.argv) - 1
     as_json = "--json" in arguments
     try:
-        code = app(arguments, standalone_mode=False)
-    except typer.Abort:
-        code = 130
-    except KeyboardInterrupt:
-        console.error("Interrupted")
-        code = 130
-    except _USAGE_ERROR as error:
-        code = _tell(UsageError(str(error), hint="serhpo --help"), as_json, debug)
-    except SerhpoError as error:
-        code = _tell(error, as_json, debug)
+        code = _run(arguments, as_json, debug)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `| head` closed our output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # `| head` closed our output
         code = 0
+    except (OSError, AttributeError) as error:  # stdout is a full disk, or closed from the start
+        code = ResourceError.exit_code
+        with suppress(OSError, AttributeError):
+            console.error(f"Cannot write the output: {error}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
+
+
+def _run(arguments: list[str], as_json: bool, debug: bool) -> int:
+    """Run one command and tell what went wrong; only errors of writing the output escape."""
+    try:
+        return app(arguments, standalone_mode=False) or 0
+    except (typer.Abort, KeyboardInterrupt):
+        hint = "what was computed is kept; the same command, or `serhpo resume`, goes on"
+        return _tell(SearchInterruptedError("Interrupted", hint=hint), as_json, debug)
+    except _USAGE_ERROR as error:
+        if not str(error):  # a group without a command has printed its help
+            return UsageError.exit_code
+        return _tell(UsageError(str(error), hint="serhpo --help"), as_json, debug)
+    except SerhpoError as error:
+        return _tell(error, as_json, debug)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         bug = SerhpoError(
             f"A bug in serhpo: {type(error).__name__}: {error}",
             hint="run again with --debug for the traceback",
         )
-        code = _tell(bug, as_json, debug)
-    sys.exit(code or 0)
+        return _tell(bug, as_json, debug)
 
 
 # Typer carries its own copy of click; its base of all usage errors is public through BadParameter only.

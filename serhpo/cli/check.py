@@ -49,7 +49,8 @@ def check(
             attempt(f"features `{extractor.name}` can be computed", extractor.ensure_available)
     loaded = attempt("corpus is readable", lambda: find_corpus(corpus, quiet=as_json))
     clean = loaded and attempt(
-        f"corpus `{loaded.name}`: {len(loaded)} utterances, no problems", loaded.require_clean
+        f"corpus `{loaded.name}`: {len(loaded)} utterances, labels and headers of recordings are whole",
+        lambda: loaded.require_clean().require_labels(),
     )
     if clean and loaded_space:
         attempt(

@@ -22,7 +22,8 @@ def print_plan(plan: Plan, name: str, as_json: bool) -> None:
         console.print_json(document)
         return
     print_ = console.out.print
-    print_(f"[bold]Study {name}[/], corpus {document['corpus']['name']} at {document['corpus']['root']}\n")
+    corpus = document["corpus"]
+    print_(f"Study {name}, corpus {corpus['name']} at {corpus['root']}\n", markup=False, style="bold")
     sections = {key: document[key] for key in ("search", "protocol", "defaults")}
     print_(yaml.safe_dump(sections, sort_keys=False), markup=False)
     table = Table("parameter", "values", "only when", title=f"{len(document['parameters'])} parameters")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from serhpo.cli import console
@@ -42,11 +43,12 @@ def status(study: StudyArgument, as_json: console.JsonOption = False) -> None:
         console.print_json(document)
         return
     counts = ", ".join(f"{count} {state}" for state, count in opened.counts().items() if count) or "none yet"
-    console.out.print(f"[bold]{opened.name}[/]: {document['asked']} trials asked for: {counts}")
+    console.out.print(f"[bold]{escape(opened.name)}[/]: {document['asked']} trials asked for: {counts}")
     console.out.print(
         f"{document['epochs']} epochs, front of {document['front_size']}, "
         f"hypervolume {document['hypervolume']:.4f}, resumed {document['resumed']} times"
     )
+    console.out.print(f"journal for optuna-dashboard: {opened.path / 'journal.log'}", markup=False)
     for trial in opened.trials():
         if trial.state == "FAIL":
             console.out.print(
@@ -111,13 +113,13 @@ def print_front(study: Study, as_json: bool) -> None:
     from serhpo.errors import NoCompleteTrialError
 
     document = front_document(study)
-    if as_json:
-        console.print_json(document)
-        return
     if not document["front"]:
         raise NoCompleteTrialError(
             f"`{study.name}` has no complete trial yet", where=study.path, hint=f"serhpo status {study.name}"
         )
+    if as_json:
+        console.print_json(document)
+        return
     table = Table("trial", "epoch", "UA", "CCC", "parameters", title=f"Pareto front of {study.name}")
     knee = study.knee()
     for row in document["front"]:
@@ -133,8 +135,8 @@ def print_front(study: Study, as_json: bool) -> None:
             table.add_row(
                 "",
                 "",
-                _figure(row["ua"], row["se_ua"]),
-                _figure(row["ccc"], row["se_ccc"]),
+                _figure(row["ua"], row.get("se_ua")),  # studies of older versions lack these
+                _figure(row["ccc"], row.get("se_ccc")),
                 meaning,
                 style="dim",
             )

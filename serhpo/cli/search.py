@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serhpo.cli import console
-from serhpo.errors import UsageError
+from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.corpus.table import Corpus
@@ -54,7 +55,13 @@ def search(
         return
     _announce(plan)
     shards = _fill(plan)
-    _run(prepare.create_study(plan, name), plan, shards, as_json)
+    study = prepare.create_study(plan, name, shards)
+    try:
+        _run(study, plan, shards, as_json)
+    except ResourceError as error:
+        if type(error) is ResourceError and not study.trials():
+            shutil.rmtree(study.path)  # no trial fits on this machine: nothing was started
+        raise
 
 
 def resume(
@@ -75,10 +82,8 @@ def resume(
         )
     plan = prepare.reopen(opened)
     shards = _fill(plan)
-    with opened.driving():
-        opened.journal.set_user_attr("asked", trials or opened.asked)
-        opened.journal.set_user_attr("resumed", opened.resumed + 1)
-    _run(opened, plan, shards, as_json)
+    prepare.check_features(opened, shards)
+    _run(opened, plan, shards, as_json, resume_to=trials or opened.asked)
 
 
 def features(
@@ -138,18 +143,18 @@ def _announce(plan: Plan) -> None:
         f"Search: {s.trials} trials over {len(plan.space.parameters)} parameters, "
         f"compared at epochs {levels or 'none'}; "
         f"about {about} epochs instead of {s.trials * s.epochs} without pruning; "
-        f"{s.concurrent or 'as many as fit'} trials at a time"
+        f"{f'{s.concurrent} trials' if s.concurrent else 'as many as fit'} at a time"
     )
 
 
 def _fill(plan: Plan) -> Any:
     from serhpo.search.prepare import fill_features
 
-    with console.progress("features", "utterances") as update:
+    with console.progress("features", "utterances, all streams together") as update:
         return fill_features(plan, update)
 
 
-def _run(study: Study, plan: Plan, shards: Any, as_json: bool) -> None:
+def _run(study: Study, plan: Plan, shards: Any, as_json: bool, resume_to: int | None = None) -> None:
     from serhpo.cli.read import print_front
     from serhpo.report import write_report
     from serhpo.search.live import Live
@@ -158,7 +163,7 @@ def _run(study: Study, plan: Plan, shards: Any, as_json: bool) -> None:
 
     console.say(f"Study {study.name} in {study.path}")
     with Live(console.err, study) as live:
-        run(study, plan.space, make_context(plan, shards, study), live)
+        run(study, plan.space, make_context(plan, shards, study), live, resume_to)
     print_front(study, as_json)
     report = write_report(study)
     if not as_json:

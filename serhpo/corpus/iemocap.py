@@ -100,7 +100,7 @@ def _label_files(folder: Path) -> Iterator[Path]:
 
 def _read_dialog(reading: _Reading, session: Path, file: Path) -> None:
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         reading.problem(f"cannot read the label file: {error.strerror}", file)
         return
@@ -168,5 +168,5 @@ def _transcripts(file: Path) -> dict[str, str]:
     """Text of every turn; a dialogue without transcript, or a turn, simply has none."""
     if not file.is_file():
         return {}
-    found = map(_TRANSCRIPT.fullmatch, file.read_text(encoding="utf-8", errors="replace").splitlines())
+    found = map(_TRANSCRIPT.fullmatch, file.read_text(encoding="utf-8-sig", errors="replace").splitlines())
     return {match["turn"]: match["text"].strip() for match in found if match}

@@ -144,6 +144,22 @@ class Corpus:
             raise CorpusError("The corpus holds no utterance", where=self.root)
         return self
 
+    def require_labels(self) -> Corpus:
+        """The corpus itself.
+
+        Raises:
+            CorpusError: No utterance carries one of the classes, so accuracy over them means nothing.
+        """
+        missing = sorted(set(self.scheme.classes) - set(self.column("label")))
+        if missing:
+            raise CorpusError(
+                f"No utterance is labelled {', '.join(missing)}",
+                where=self.root,
+                allowed=f"at least one utterance of each of {', '.join(self.scheme.classes)}",
+                hint="`serhpo corpus show` counts labels",
+            )
+        return self
+
     def select(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]] | Sequence[int]) -> Corpus:
         """The corpus with some rows only: a mask of all rows, or row numbers in the order wanted.
 

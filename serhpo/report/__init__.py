@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from serhpo.errors import StorageError
+from serhpo.files import replace_file
 from serhpo.report.page import render
 from serhpo.study import Study
 
@@ -29,11 +28,5 @@ def write_report(study: Study, out: Path | None = None) -> Path:
     """
     path = out or study.path / "report.html"
     text = render(study)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError.from_os_error(error, path) from error
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return path

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
 import ray
 import torch
 
-from serhpo.errors import StorageError
+from serhpo.files import replace_file
 from serhpo.search.context import TrialContext
 from serhpo.search.sampler import trial_seed
 from serhpo.search.space import Space
@@ -49,13 +48,8 @@ def measure_baselines(
             return
     document = {"trial": trial.number, **ray.get(running)}
     path = study.path / "baselines.json"
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        fresh.replace(path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise StorageError.from_os_error(error, path) from error
+    text = json.dumps(document, indent=2) + "\n"
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _train_and_measure(context: TrialContext, config: TrialConfig, seed: int) -> dict[str, Any]:

@@ -76,10 +76,11 @@ class Live:
         self._bar.update(self._task, hypervolume=hypervolume)
         values = "  ".join(f"{name.upper()} {value:.3f}" for name, value in (trial.values or {}).items())
         detail = escape(str(trial.notes["reason"])) if "reason" in trial.notes else values
+        label = "best epoch" if trial.state == "COMPLETE" else "last epoch"
         state = f"[{_STYLES[trial.state]}]{trial.state:8}[/]"
         self._console.print(
-            f"{done:>3}/{self._study.asked} trial {trial.number:>3} {state} epoch {trial.epoch:>2}  {detail}"
-            f"  hypervolume {hypervolume:.4f}"
+            f"{done:>3}/{self._study.asked} trial {trial.number:>3} {state} "
+            f"{label} {trial.epoch:>2}  {detail}  hypervolume {hypervolume:.4f}"
         )
 
     def phase(self, text: str) -> None:

@@ -37,6 +37,10 @@ LOCKED_PACKAGES = (
 )
 
 
+Shards = Mapping[Extractor, tuple[Path, ...]]
+"""Cache files of each extractor, in corpus order."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A search that could start: everything read and checked, nothing written.
@@ -64,7 +68,8 @@ def make_plan(space: Space, space_name: str, corpus: Corpus) -> Plan:
     """
     for extractor in space.extractors():
         extractor.ensure_available()
-    return Plan(space, space_name, corpus.require_clean(), make_folds(corpus, space.protocol))
+    corpus.require_clean().require_labels()
+    return Plan(space, space_name, corpus, make_folds(corpus, space.protocol))
 
 
 def default_name(space_name: str) -> str:
@@ -72,8 +77,13 @@ def default_name(space_name: str) -> str:
     return f"{Path(space_name).stem}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
 
 
-def create_study(plan: Plan, name: str) -> Study:
+def create_study(plan: Plan, name: str, shards: Shards) -> Study:
     """Make the study's folder.
+
+    Args:
+        plan: What is searched.
+        name: Of the study.
+        shards: Cache files, as :func:`fill_features` returns them.
 
     Raises:
         StudyError: The name is taken.
@@ -95,7 +105,28 @@ def create_study(plan: Plan, name: str) -> Study:
         seed=settings.seed,
     )
     data = plan.space.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return Study.create(studies_folder() / name, study, data, _lock(plan), settings.trials)
+    lock = {**_lock(plan), "shards": _content(shards)}
+    return Study.create(studies_folder() / name, study, data, lock, settings.trials)
+
+
+def check_features(study: Study, shards: Shards) -> None:
+    """Make sure that a study goes on with the recordings it was made on, byte for byte.
+
+    Raises:
+        StudyError: A recording has changed.
+    """
+    content = _content(shards)
+    if study.lock.get("shards", content) != content:  # a study made by an older version has no such entry
+        raise StudyError(
+            "A recording has changed since the study was made; its trials could not be compared any more",
+            where=study.settings.corpus,
+            hint="bring back the old audio, or start a new study",
+        )
+
+
+def _content(shards: Shards) -> list[str]:
+    """Names of all cache files: digests of extractor, recordings and segments."""
+    return sorted(path.stem for group in shards.values() for path in group)
 
 
 def reopen(study: Study) -> Plan:
@@ -126,7 +157,7 @@ def reopen(study: Study) -> Plan:
     return plan
 
 
-def fill_features(plan: Plan, progress: Callable[[int, int], None]) -> Mapping[Extractor, tuple[Path, ...]]:
+def fill_features(plan: Plan, progress: Callable[[int, int], None]) -> Shards:
     """Compute every feature the space can ask for that the cache does not hold.
 
     Args:
@@ -151,7 +182,7 @@ def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Any, ...]:
     return plan(corpus, extractor, home() / "cache")
 
 
-def make_context(plan: Plan, shards: Mapping[Extractor, tuple[Path, ...]], study: Study) -> TrialContext:
+def make_context(plan: Plan, shards: Shards, study: Study) -> TrialContext:
     """What the study's trials share."""
     settings = plan.space.search
     device = "cuda" if settings.gpus_per_trial else "cpu"

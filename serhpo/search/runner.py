@@ -48,7 +48,9 @@ class Listener(Protocol):
         """Something other than a trial begins."""
 
 
-def run(study: Study, space: Space, context: TrialContext, listener: Listener) -> None:
+def run(
+    study: Study, space: Space, context: TrialContext, listener: Listener, resume_to: int | None = None
+) -> None:
     """Train until the study has the trials asked for.
 
     Args:
@@ -56,6 +58,7 @@ def run(study: Study, space: Space, context: TrialContext, listener: Listener) -
         space: Its resolved space; ``space.search`` says how trials run.
         context: Corpus, folds and features.
         listener: Told about progress.
+        resume_to: For a study that is resumed: how many trials it shall have in all.
 
     Raises:
         SearchInterruptedError: Ctrl-C or SIGTERM; everything is saved.
@@ -65,6 +68,8 @@ def run(study: Study, space: Space, context: TrialContext, listener: Listener) -
         NoCompleteTrialError: All trials failed or were pruned.
     """
     with study.driving(), connected(joins_cluster()), _interruptible() as interrupted:
+        if resume_to is not None:
+            study.count_resume(resume_to)
         listener.phase("starting Ray workers")
         record = Record(study, _rungs(study, space))
         try:

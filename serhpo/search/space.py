@@ -211,7 +211,7 @@ def load_space_data(data: Mapping[str, Any], where: object) -> Space:
         raise SpaceError(
             f"{len(problems)} {plural} in {where}",
             problems=problems,
-            hint="`serhpo check --space` repeats this test",
+            hint="`serhpo check --space FILE` repeats this test",
         )
     return space
 

@@ -103,6 +103,11 @@ class Study:
         """Times the study was resumed."""
         return int(self.journal.user_attrs["resumed"])
 
+    def count_resume(self, asked: int) -> None:
+        """Note that the study goes on, and to how many trials in all; for its driver only."""
+        self.journal.set_user_attr("asked", asked)
+        self.journal.set_user_attr("resumed", self.resumed + 1)
+
     def trials(self) -> list[TrialRecord]:
         """All trials that count, by number. A repeated configuration does not count."""
         frozen = self.journal.get_trials(deepcopy=False)

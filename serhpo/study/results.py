@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serhpo.errors import StorageError
+from serhpo.files import replace_file
 from serhpo.study.folder import Study
 from serhpo.study.trial import TrialRecord
 
@@ -25,14 +24,8 @@ def write_results(study: Study) -> Path:
     rows = [_flat(trial, at_epoch.get((trial.number, trial.epoch), {})) for trial in study.trials()]
     columns = dict.fromkeys(name for row in rows for name in row)
     path = study.path / "results.parquet"
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        pq.write_table(pa.table({name: _column(rows, name) for name in columns}), fresh)
-        fresh.replace(path)
-    except OSError as error:
-        raise StorageError.from_os_error(error, path) from error
-    finally:
-        fresh.unlink(missing_ok=True)
+    table = pa.table({name: _column(rows, name) for name in columns})
+    replace_file(path, lambda temporary: pq.write_table(table, temporary))
     return path
 
 

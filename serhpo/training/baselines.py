@@ -22,7 +22,7 @@ Array: TypeAlias = npt.NDArray[Any]
 def baselines(
     predictions: Predictions, data: TrainingData, folds: Sequence[Fold]
 ) -> dict[str, dict[str, float | None]]:
-    """Baselines on the same utterances as the predictions, pooled over folds.
+    """Baselines on the same utterances as the predictions, pooled over folds (majority: mean over folds).
 
     Everything fitted (majority class, class means) comes from the fold's training speakers. Only
     utterances with a label count for accuracy, only rated ones for CCC; the class-mean rows take the
@@ -57,10 +57,16 @@ def baselines(
         guesses["class_mean_posterior"][part] = posteriors[part] @ means
         guesses["class_mean_oracle"][part] = means[labels[part]]
     classes = {"majority_class": majority, "class_mean_oracle": labels}
-    return {
+    result = {
         name: _row(data, rows, classes.get(name, predicted), guess, labels >= 0 if "oracle" in name else None)
         for name, guess in guesses.items()
     }
+    # Pooled, majority classes that differ from fold to fold would look worse than guessing.
+    parts = [predictions.folds == index for index in range(len(folds))]
+    each = [_row(data, rows[p], majority[p], guesses["majority_class"][p], None) for p in parts]
+    for figure in ("ua", "wa", "ccc"):
+        result["majority_class"][figure] = float(np.mean([row[figure] for row in each]))
+    return result
 
 
 def _row(
