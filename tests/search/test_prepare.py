@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 
 from serhpo.corpus import read_corpus
-from serhpo.errors import ConfigError, StudyError
+from serhpo.errors import ConfigError, CorpusError, StudyError
 from serhpo.features.pretrained import Pretrained
-from serhpo.search.prepare import create_study, fill_features, make_context, make_plan, reopen
+from serhpo.search.prepare import (
+    Shards,
+    check_features,
+    create_study,
+    fill_features,
+    make_context,
+    make_plan,
+    reopen,
+)
 from serhpo.search.space import Space, load_space, load_space_data
 from serhpo.training.trainer import TrialTraining
 from tests.checkpoints import save_checkpoint
@@ -68,8 +76,8 @@ def test_a_pinned_folder_serves_such_a_space(
 
 def test_a_trial_on_all_layers_of_a_model(small_corpus: Path, checkpoint: Callable[[str], Path]) -> None:
     plan = make_plan(tiny_space(checkpoint("Wav2Vec2")), "tiny", read_corpus(small_corpus))
-    study = create_study(plan, "pretrained")
-    context = make_context(plan, fill_features(plan, lambda done, total: None), study)
+    shards = fill_features(plan, lambda done, total: None)
+    context = make_context(plan, shards, create_study(plan, "pretrained", shards))
     config = plan.space.trial_config({"streams": "mfcc+wav2vec2"})
     data = context.data(config, {})
     assert data.stores["wav2vec2"].channels == 4 * 12
@@ -80,9 +88,36 @@ def test_a_trial_on_all_layers_of_a_model(small_corpus: Path, checkpoint: Callab
 def test_a_study_goes_on_only_with_the_model_it_was_made_with(small_corpus: Path, tmp_path: Path) -> None:
     folder = save_checkpoint("Wav2Vec2", tmp_path / "model")
     plan = make_plan(tiny_space(folder, layer=1), "tiny", read_corpus(small_corpus))
-    study = create_study(plan, "pretrained")
+    study = create_study(plan, "pretrained", {})
     assert reopen(study).folds == plan.folds
     shutil.rmtree(folder)
     save_checkpoint("Wav2Vec2", folder, seed=1)
     with pytest.raises(StudyError, match="pretrained model"):
         reopen(study)
+
+
+def test_a_study_goes_on_only_with_the_recordings_it_was_made_with(
+    small_corpus: Path, tmp_path: Path
+) -> None:
+    corpus = Path(shutil.copytree(small_corpus, tmp_path / "corpus"))
+    space = load_space("smoke").pinned({"streams": "mfcc"})
+
+    def features() -> Shards:
+        return fill_features(make_plan(space, "smoke", read_corpus(corpus)), lambda done, total: None)
+
+    study = create_study(make_plan(space, "smoke", read_corpus(corpus)), "heard", features())
+    check_features(study, features())
+    wav = next(corpus.rglob("*.wav"))
+    content = wav.read_bytes()
+    wav.write_bytes(content[:44] + content[44:][::-1])  # another sound of the same size
+    assert reopen(study).corpus.digest == study.lock["corpus_digest"]
+    with pytest.raises(StudyError, match="recording has changed"):
+        check_features(study, features())
+
+
+def test_a_class_that_nobody_shows_is_refused(small_corpus: Path, tmp_path: Path) -> None:
+    corpus = Path(shutil.copytree(small_corpus, tmp_path / "corpus"))
+    for labels in corpus.rglob("EmoEvaluation/*.txt"):
+        labels.write_text(labels.read_text().replace("\tsad\t", "\txxx\t"))
+    with pytest.raises(CorpusError, match="labelled sad"):
+        make_plan(load_space("smoke"), "smoke", read_corpus(corpus))
