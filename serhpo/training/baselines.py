@@ -66,6 +66,7 @@ def baselines(
     each = [_row(data, rows[p], majority[p], guesses["majority_class"][p], None) for p in parts]
     for figure in ("ua", "wa", "ccc"):
         result["majority_class"][figure] = float(np.mean([row[figure] for row in each]))
+    result["majority_class"] |= {"se_ua": None, "se_ccc": None}  # no choice of speakers changes a constant
     return result
 
 
