@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ from serhpo.errors import AudioError
 
 SAMPLE_RATE = 16_000
 """Hz; the rate every extractor works at."""
+
+_NOT_FINITE = "holds samples that are not finite"
 
 
 def read_audio(
@@ -53,12 +57,32 @@ def read_audio(
         raise _error(path, source, f"ends after {len(samples)} of {last - first} samples")
     mono = np.ascontiguousarray(samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1))
     if not np.isfinite(mono).all():
-        raise _error(path, source, "holds samples that are not finite")
+        raise _error(path, source, _NOT_FINITE)
     if rate != SAMPLE_RATE:
         mono = soxr.resample(mono, rate, SAMPLE_RATE)
         if not len(mono):
             raise _error(path, source, "is too short to resample")
     return np.asarray(mono, dtype=np.float32)
+
+
+class AudioInfo(NamedTuple):
+    """What a recording's header says."""
+
+    seconds: float
+    rate: int
+    channels: int
+
+
+def audio_info(path: Path) -> AudioInfo:
+    """Length, sample rate in Hz and channels of a recording; reads the header only.
+
+    Raises:
+        AudioError: The file is missing or not a recording.
+    """
+    try:
+        return _header(path, *_version(path)).info
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _error(path, None, _reason(path, error)) from error
 
 
 def audio_seconds(path: Path) -> float:
@@ -67,23 +91,52 @@ def audio_seconds(path: Path) -> float:
     Raises:
         AudioError: The file is missing or not a recording.
     """
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise _error(path, None, _reason(path, error)) from error
-    return float(info.frames / info.samplerate)
+    return audio_info(path).seconds
 
 
 def audio_problem(path: Path) -> str | None:
-    """Why a recording cannot be used, or None; reads headers only, so that a corpus is checked fast."""
+    """Why a recording cannot be used, or None.
+
+    Reads headers only, so that a corpus is checked fast; but whole files of floating-point samples,
+    the only ones that can hold a number that is not finite. What only decoding can tell (a FLAC or MP3
+    that breaks off) is found by :func:`read_audio`.
+    """
     try:
-        info = soundfile.info(path)
-        if info.frames == 0:
-            return "holds no samples"
-        missing = _missing_bytes(path)
+        return _header(path, *_version(path)).problem
     except (soundfile.LibsndfileError, OSError) as error:
         return _reason(path, error)
-    return f"is truncated: {missing} bytes are missing" if missing else None
+
+
+class _Header(NamedTuple):
+    info: AudioInfo
+    problem: str | None
+
+
+def _version(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=1_000_000)
+def _header(path: Path, _size: int, _changed_ns: int) -> _Header:
+    """Remembered while the file stays the same: reading, counting and measuring all ask."""
+    found = soundfile.info(path)
+    info = AudioInfo(float(found.frames / found.samplerate), int(found.samplerate), int(found.channels))
+    return _Header(info, _problem(path, found))
+
+
+def _problem(path: Path, info: Any) -> str | None:
+    if info.frames == 0:
+        return "holds no samples"
+    if missing := _missing_bytes(path):
+        return f"is truncated: {missing} bytes are missing"
+    if info.format == "OGG" and _lacks_last_page(path):
+        return "is truncated: its last page is missing"
+    if info.subtype in ("FLOAT", "DOUBLE"):
+        blocks = soundfile.blocks(path, blocksize=1 << 16, dtype="float32")
+        if not all(np.isfinite(block).all() for block in blocks):
+            return _NOT_FINITE
+    return None
 
 
 def _missing_bytes(path: Path) -> int:
@@ -103,6 +156,20 @@ def _missing_bytes(path: Path) -> int:
                 return 0 if streamed else max(0, file.tell() + length - size)
             file.seek(length + length % 2, 1)
     return 0
+
+
+def _lacks_last_page(path: Path) -> bool:
+    """Whether an Ogg stream breaks off; its last page (RFC 3533) is marked and libsndfile does not ask."""
+    largest = 65_307  # bytes of a page
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - largest))
+        end = file.read()
+    start = end.rfind(b"OggS")
+    page = end[start:]
+    if start < 0 or len(page) < 27 or len(page) < 27 + page[26]:
+        return True
+    body = sum(page[27 : 27 + page[26]])
+    return not page[5] & 0x04 or len(page) < 27 + page[26] + body
 
 
 def _reason(path: Path, error: Exception) -> str:

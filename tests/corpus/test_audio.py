@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from serhpo.corpus.audio import SAMPLE_RATE, audio_problem, audio_seconds, read_audio
+from serhpo.corpus.audio import SAMPLE_RATE, audio_info, audio_problem, audio_seconds, read_audio
 from serhpo.errors import AudioError
+from serhpo.features import FeatureSettings
 
 Wav = Callable[..., Path]
 
@@ -82,6 +83,72 @@ def test_not_finite(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", samples, SAMPLE_RATE, subtype="FLOAT")
     with pytest.raises(AudioError, match="not finite"):
         read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_not_finite_is_found_when_a_corpus_is_read(tmp_path: Path, subtype: str, value: float) -> None:
+    samples = np.zeros(100_000)
+    samples[-1] = value
+    soundfile.write(tmp_path / "a.wav", samples, SAMPLE_RATE, subtype=subtype)
+    assert audio_problem(tmp_path / "a.wav") == "holds samples that are not finite"
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_every_format_rate_and_channel_count(tmp_path: Path, kind: str, rate: int, channels: int) -> None:
+    if kind == "mp3" and channels > 2:
+        pytest.skip("MP3 has at most two channels")
+    time = np.arange(rate) / rate
+    samples = np.repeat(0.5 * np.sin(2 * np.pi * 200 * time)[:, None], channels, axis=1)
+    path = tmp_path / f"a.{kind}"
+    soundfile.write(path, samples, rate)
+    assert audio_problem(path) is None
+    assert audio_info(path) == (1.0, rate, channels)
+    audio = read_audio(path)
+    assert abs(len(audio) - SAMPLE_RATE) <= 1
+    middle = slice(SAMPLE_RATE // 4, 3 * SAMPLE_RATE // 4)
+    lossy = kind in ("ogg", "mp3")
+    np.testing.assert_allclose(audio[middle], sine(1.0)[middle], atol=0.05 if lossy else 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "found_by_header"), [("wav", True), ("ogg", True), ("flac", False), ("mp3", False)]
+)
+def test_a_recording_that_breaks_off(tmp_path: Path, kind: str, found_by_header: bool) -> None:
+    """Of FLAC and MP3 only decoding tells; either way nobody trains on half a recording."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE)
+    path = tmp_path / f"a.{kind}"
+    soundfile.write(path, noise, SAMPLE_RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert (audio_problem(path) is not None) == found_by_header
+    with pytest.raises(AudioError, match="Cannot use the recording"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+def test_an_empty_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(b"")
+    assert audio_problem(path) == "is an empty file"
+    with pytest.raises(AudioError, match="is an empty file"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("stream", ["mfcc", "mel", "waveform"])
+@pytest.mark.parametrize("seconds", [0.05, 60.0])
+@pytest.mark.parametrize("silent", [False, True])
+def test_very_short_very_long_and_silent_recordings_have_finite_features(
+    tmp_path: Path, stream: str, seconds: float, silent: bool
+) -> None:
+    soundfile.write(tmp_path / "a.wav", sine(seconds) * (not silent), SAMPLE_RATE)
+    audio = read_audio(tmp_path / "a.wav")
+    assert len(audio) == round(seconds * SAMPLE_RATE)
+    extractor = FeatureSettings()[stream]
+    frames = extractor.extract(audio)
+    assert len(frames) == pytest.approx(seconds * extractor.frames_per_second, abs=2)
+    assert np.isfinite(frames).all()
 
 
 def test_flac_is_read(tmp_path: Path) -> None:
