@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -49,7 +49,9 @@ class Dialogue:
     turns: tuple[Turn, ...]
 
 
-def plan_session(seed: int, session: int, utterances: int) -> list[Dialogue]:
+def plan_session(
+    seed: int, session: int, utterances: int | Mapping[str, Mapping[str, int]]
+) -> list[Dialogue]:
     """Lay out all dialogues of one woman and one man.
 
     Improvised and scripted dialogues alternate. A scripted one has the same words in every session,
@@ -58,16 +60,25 @@ def plan_session(seed: int, session: int, utterances: int) -> list[Dialogue]:
     Args:
         seed: Of the corpus.
         session: 1, 2, ...
-        utterances: Turns of each speaker that carry one of the four classes.
+        utterances: Turns of each speaker that carry one of the four classes; or, of ``F`` and ``M``,
+            the exact number of turns of every class, and then there are no others.
     """
     rng = np.random.default_rng([seed, session, 1])
-    labels = {letter: _draw_labels(rng, utterances) for letter in "FM"}
-    count = max(2, math.ceil(len(labels["F"]) / _TURNS_PER_DIALOGUE))
-    shares = np.array_split(np.arange(len(labels["F"])), count)
+    if isinstance(utterances, int):
+        labels = {letter: _draw_labels(rng, utterances) for letter in "FM"}
+    else:
+        labels = {letter: _shuffle_labels(rng, utterances[letter]) for letter in "FM"}
+    count = max(2, math.ceil(max(map(len, labels.values())) / _TURNS_PER_DIALOGUE))
+    shares = {letter: np.array_split(np.array(labels[letter]), count) for letter in "FM"}
     return [
-        _plan_dialogue(rng, seed, session, number, {x: [labels[x][i] for i in share] for x in "FM"})
-        for number, share in enumerate(shares)
+        _plan_dialogue(rng, seed, session, number, {x: shares[x][number].tolist() for x in "FM"})
+        for number in range(count)
     ]
+
+
+def _shuffle_labels(rng: np.random.Generator, counts: Mapping[str, int]) -> list[str]:
+    labels = [name for name, count in counts.items() for _ in range(count)]
+    return [labels[index] for index in rng.permutation(len(labels))]
 
 
 def _draw_labels(rng: np.random.Generator, utterances: int) -> list[str]:
@@ -82,7 +93,8 @@ def _plan_dialogue(
     scene = number // 2
     part = f"script{scene // 3 + 1:02d}_{scene % 3 + 1}" if scripted else f"impro{scene + 1:02d}"
     name = f"Ses{session:02d}{'FM'[scene % 2]}_{part}"
-    order = [(index, letter) for index in range(len(labels["F"])) for letter in "FM"]
+    longest = max(map(len, labels.values()))
+    order = [(index, letter) for index in range(longest) for letter in "FM" if index < len(labels[letter])]
     words = np.random.default_rng([seed, number, 2]) if scripted else rng
     texts = [compose(words, seconds) for seconds in draw_seconds(words, len(order))]
     turns = [

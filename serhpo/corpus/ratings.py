@@ -14,6 +14,15 @@ import numpy.typing as npt
 CLASS_SHARE = {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084}
 """Turns of each class in IEMOCAP; `happy` holds happiness and excitement."""
 
+SPEAKER_COUNTS = {
+    1: {"F": (147, 132, 171, 78), "M": (82, 146, 213, 116)},
+    2: {"F": (67, 166, 135, 113), "M": (70, 161, 227, 84)},
+    3: {"F": (92, 128, 130, 172), "M": (148, 158, 190, 133)},
+    4: {"F": (205, 185, 76, 62), "M": (122, 118, 182, 81)},
+    5: {"F": (78, 159, 221, 132), "M": (92, 283, 163, 113)},
+}
+"""The same by session and speaker, classes in the same order."""
+
 CLASS_MEAN = {
     "angry": (1.90, 3.66, 3.97),
     "happy": (3.97, 3.40, 3.24),

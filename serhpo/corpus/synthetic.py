@@ -6,10 +6,14 @@ say nothing about people.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +24,7 @@ from serhpo.corpus.dialogue import Dialogue, label_file, plan_session, transcrip
 from serhpo.corpus.iemocap import SYNTHETIC_MARK
 from serhpo.corpus.performance import perform
 from serhpo.corpus.prosody import Speaker, cast, express
+from serhpo.corpus.ratings import CLASS_SHARE, SPEAKER_COUNTS
 from serhpo.errors import StorageError, UsageError
 
 VERSION = 1
@@ -58,13 +63,70 @@ def synthesise(
         ConfigError: eSpeak NG is not installed.
         StorageError: The folder cannot be written.
     """
-    _check(out, speakers, utterances, seed)
+    _check_numbers(speakers, utterances, seed)
+    plans = {
+        session: partial(plan_session, seed, session, utterances) for session in range(1, speakers // 2 + 1)
+    }
+    return _make(out, plans, seed, 1, progress)
+
+
+def synthesise_like_iemocap(
+    out: Path, seed: int = 0, workers: int | None = None, progress: Progress | None = None
+) -> Path:
+    """Write a corpus of IEMOCAP's own size: a stand-in for load, memory and scale.
+
+    Ten speakers, 5,531 turns, every speaker with as many of each of the four classes as in IEMOCAP
+    (aggregated counts), about seven hours. Turns of other codes are left out. The same bytes for the
+    same seed on the same machine, whatever the number of workers.
+
+    Args:
+        out: Folder to make; it must not exist, or be empty.
+        seed: Another seed gives other speakers, words and ratings.
+        workers: Processes that speak; None = as many as this one may use cores.
+        progress: Called with turns spoken and turns in all.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: The folder is not empty, or the seed negative.
+        ConfigError: eSpeak NG is not installed.
+        StorageError: The folder cannot be written.
+    """
+    _check_numbers(2, 4, seed)
+    plans = {
+        session: partial(
+            plan_session,
+            seed,
+            session,
+            {letter: dict(zip(CLASS_SHARE, counts, strict=True)) for letter, counts in by_letter.items()},
+        )
+        for session, by_letter in SPEAKER_COUNTS.items()
+    }
+    return _make(out, plans, seed, workers or _cores(), progress)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _make(
+    out: Path,
+    plans: Mapping[int, Callable[[], list[Dialogue]]],
+    seed: int,
+    workers: int,
+    progress: Progress | None,
+) -> Path:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("The output folder exists and is not empty", where=out, hint="name a new folder")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=_PARTIAL, dir=out.parent))
         try:
             folder.chmod(0o755)  # mkdtemp keeps others out
-            _write(folder, speakers // 2, utterances, seed, progress)
+            _write(folder, plans, seed, workers, progress)
             if out.exists():
                 out.rmdir()
             folder.rename(out)
@@ -81,9 +143,7 @@ def remove_partial(out: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check(out: Path, speakers: int, utterances: int, seed: int) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError("The output folder exists and is not empty", where=out, hint="name a new folder")
+def _check_numbers(speakers: int, utterances: int, seed: int) -> None:
     if speakers % 2 or not 2 <= speakers <= 198:
         raise UsageError(
             "Speakers come as a woman and a man a session", got=speakers, allowed="even, 2 to 198"
@@ -96,22 +156,45 @@ def _check(out: Path, speakers: int, utterances: int, seed: int) -> None:
         raise UsageError("A seed is not negative", got=seed, allowed="0 or more")
 
 
-def _write(folder: Path, sessions: int, utterances: int, seed: int, progress: Progress | None) -> None:
+def _write(
+    folder: Path,
+    plans: Mapping[int, Callable[[], list[Dialogue]]],
+    seed: int,
+    workers: int,
+    progress: Progress | None,
+) -> None:
     (folder / SYNTHETIC_MARK).write_text(f"{_NOTICE}\nserhpo corpus synth, version {VERSION}, seed {seed}\n")
-    plans = {session: plan_session(seed, session, utterances) for session in range(1, sessions + 1)}
-    total = sum(len(dialogue.turns) for plan in plans.values() for dialogue in plan)
-    done = 0
+    jobs = []
     for session, plan in plans.items():
         rng = np.random.default_rng([seed, session, 0])
         speakers = {gender: cast(rng, session, gender) for gender in "FM"}
-        for dialogue in plan:
-            _write_dialogue(folder / f"Session{session}", dialogue, speakers, seed)
-            done += len(dialogue.turns)
-            if progress:
-                progress(done, total)
+        jobs += [(folder / f"Session{session}", dialogue, speakers, seed) for dialogue in plan()]
+    total, done = sum(len(dialogue.turns) for _, dialogue, _, _ in jobs), 0
+    for turns in _spoken(jobs, workers):
+        done += turns
+        if progress:
+            progress(done, total)
 
 
-def _write_dialogue(session: Path, dialogue: Dialogue, speakers: dict[str, Speaker], seed: int) -> None:
+_Job = tuple[Path, Dialogue, dict[str, Speaker], int]
+
+
+def _spoken(jobs: Sequence[_Job], workers: int) -> Iterator[int]:
+    """Write every dialogue; yields the number of its turns. Dialogues do not depend on one another."""
+    if workers == 1:
+        yield from map(_write_dialogue, jobs)
+        return
+    # Spawned, not forked: libraries of this process may hold threads and locks.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        try:
+            yield from pool.map(_write_dialogue, jobs)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _write_dialogue(job: _Job) -> int:
+    session, dialogue, speakers, seed = job
     recordings = session / "sentences" / "wav" / dialogue.name
     recordings.mkdir(parents=True)
     clock, spans = 0.0, []
@@ -128,6 +211,7 @@ def _write_dialogue(session: Path, dialogue: Dialogue, speakers: dict[str, Speak
         file = session / "dialog" / folder / f"{dialogue.name}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text(dialogue, spans), encoding="ascii", newline="\n")
+    return len(dialogue.turns)
 
 
 def _write_wav(path: Path, samples: npt.NDArray[np.int16]) -> None:
