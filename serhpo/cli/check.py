@@ -23,11 +23,14 @@ def check(
     space: Annotated[
         str | None, typer.Option(help="Search space to check, by name or path; without it `full`.")
     ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Emotion classes: a preset by its number, or a YAML file.")
+    ] = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Find every problem of corpus, space and disk; exit 0 only if a search would start."""
     from serhpo.cli.search import find_corpus
-    from serhpo.corpus.folds import make_folds
+    from serhpo.search.prepare import make_plan
     from serhpo.search.space import load_space
 
     findings: list[str] = []
@@ -47,15 +50,15 @@ def check(
     if loaded_space:
         for extractor in loaded_space.extractors():
             attempt(f"features `{extractor.name}` can be computed", extractor.ensure_available)
-    loaded = attempt("corpus is readable", lambda: find_corpus(corpus, quiet=as_json))
+    loaded = attempt("corpus is readable", lambda: find_corpus(corpus, classes, quiet=as_json))
     clean = loaded and attempt(
         f"corpus `{loaded.name}`: {len(loaded)} utterances, labels and headers of recordings are whole",
         lambda: loaded.require_clean().require_labels(),
     )
-    if clean and loaded_space:
+    if clean and loaded_space and not errors:
         attempt(
-            f"speakers divide by {loaded_space.protocol.name}",
-            lambda: make_folds(clean, loaded_space.protocol),
+            f"speakers divide by {loaded_space.protocol.name}, all parts with labels and ratings",
+            lambda: make_plan(loaded_space, space or "full", clean),
         )
     _tell(findings, errors, as_json)
 

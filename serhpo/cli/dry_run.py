@@ -31,10 +31,8 @@ def print_plan(plan: Plan, name: str, as_json: bool) -> None:
         table.add_row(key, row["values"], row["when"])
     print_(table)
     for fold in document["folds"]:
-        print_(
-            ", ".join(f"{key} {' '.join(value) if key != 'name' else value}" for key, value in fold.items()),
-            markup=False,
-        )
+        parts = (f"{key} {_speakers(value) if key != 'name' else value}" for key, value in fold.items())
+        print_(", ".join(parts), markup=False)
     budget = document["epochs"]
     print_(f"\n{plan.space.protocol.name}: {document['claim']}", markup=False)
     rungs = ", ".join(map(str, budget["rungs"])) or "none"
@@ -45,6 +43,11 @@ def print_plan(plan: Plan, name: str, as_json: bool) -> None:
     for what, path in document["places"].items():
         print_(f"{what}: {path}", markup=False)
     print_("Nothing was started.")
+
+
+def _speakers(names: list[str]) -> str:
+    """All names where a line can hold them."""
+    return " ".join(names) if len(names) <= 16 else f"{len(names)} speakers"
 
 
 def plan_document(plan: Plan, name: str) -> dict[str, Any]:

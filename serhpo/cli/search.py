@@ -16,7 +16,13 @@ if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.search.prepare import Plan
     from serhpo.study import Study
 
-CorpusOption = Annotated[Path | None, typer.Option(help="Folder of the corpus; without it the embedded one.")]
+CorpusOption = Annotated[
+    Path | None, typer.Option(help="Folder of the corpus, or a manifest; without it the embedded one.")
+]
+ClassesOption = Annotated[
+    str | None,
+    typer.Option(help="Emotion classes: a preset by its number (4, 5) or a YAML file of class: [codes]."),
+]
 SpaceOption = Annotated[
     str, typer.Option(help="Search space: a name (smoke, quick, paper, full, full-ssl) or a YAML file.")
 ]
@@ -29,6 +35,7 @@ SetOption = Annotated[
 def search(
     space: SpaceOption = "full",
     corpus: CorpusOption = None,
+    classes: ClassesOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the study; without it space and time.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials to run.")] = None,
     sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, nsga2 or random.")] = None,
@@ -43,7 +50,8 @@ def search(
     from serhpo.search import prepare
     from serhpo.study import require_new, studies_folder
 
-    plan = _plan(space, corpus, settings or [], {"trials": trials, "sampler": sampler, "seed": seed}, as_json)
+    options = {"trials": trials, "sampler": sampler, "seed": seed}
+    plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], options)
     if name is not None and (not name or "/" in name or name.startswith(".")):
         raise UsageError("A study's name is a plain folder name", where="--name", got=name)
     name = name or prepare.default_name(space)
@@ -89,11 +97,12 @@ def resume(
 def features(
     space: SpaceOption = "full",
     corpus: CorpusOption = None,
+    classes: ClassesOption = None,
     settings: SetOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Fill the feature cache for everything a space can ask for. Can be stopped and run again."""
-    plan = _plan(space, corpus, settings or [], {}, as_json)
+    plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], {})
     shards = _fill(plan)
     files = [str(path) for group in shards.values() for path in group]
     if as_json:
@@ -103,21 +112,23 @@ def features(
         console.out.print(f"{len(files)} cache files, {size / 2**20:.1f} MiB")
 
 
-def find_corpus(path: Path | None, quiet: bool = False) -> Corpus:
-    """The corpus at a path; without one the embedded corpus, generated at first use."""
+def find_corpus(path: Path | None, classes: str | None = None, quiet: bool = False) -> Corpus:
+    """The corpus at a path, read with these classes; without one the embedded corpus."""
     from serhpo.corpus import embedded_corpus, read_corpus
+    from serhpo.corpus.classes import parse_classes
 
+    reading = parse_classes(classes)
     if path is not None:
-        return read_corpus(path)
+        return read_corpus(path, reading)
     if not quiet:
         console.say(
             "No --corpus given: using the embedded synthetic corpus (says nothing about human speech)"
         )
     with console.progress("speaking the embedded corpus", "utterances") as update:
-        return read_corpus(embedded_corpus(update))
+        return read_corpus(embedded_corpus(update), reading)
 
 
-def _plan(space: str, corpus: Path | None, settings: list[str], options: dict[str, Any], quiet: bool) -> Plan:
+def _plan(space: str, corpus: Corpus, settings: list[str], options: dict[str, Any]) -> Plan:
     from serhpo.search.prepare import make_plan
     from serhpo.search.space import load_space, parse_settings
 
@@ -125,7 +136,7 @@ def _plan(space: str, corpus: Path | None, settings: list[str], options: dict[st
     loaded = load_space(space)
     if pins := {**parse_settings(settings), **given}:
         loaded = loaded.pinned(pins, f"{space} with {', '.join(f'{k}={v}' for k, v in pins.items())}")
-    return make_plan(loaded, space, find_corpus(corpus, quiet))
+    return make_plan(loaded, space, corpus)
 
 
 def _announce(plan: Plan) -> None:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from filelock import FileLock
 
 from serhpo.config import digest, home
-from serhpo.corpus import iemocap, synthetic
+from serhpo.corpus import crema_d, iemocap, manifest, msp_improv, msp_podcast, synthetic
+from serhpo.corpus.classes import ReadSettings
 from serhpo.corpus.table import Corpus
 from serhpo.errors import CorpusError, StorageError
 
@@ -22,30 +23,36 @@ class Reader(NamedTuple):
 
     layout: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path], Corpus]
+    read: Callable[[Path, ReadSettings], Corpus]
 
 
 READERS: dict[str, Reader] = {
-    iemocap.NAME: Reader(iemocap.LAYOUT, iemocap.recognises, iemocap.read),
+    module.NAME: Reader(module.LAYOUT, module.recognises, module.read)
+    for module in (iemocap, msp_podcast, msp_improv, crema_d, manifest)
 }
 
 
-def read_corpus(path: Path) -> Corpus:
+def read_corpus(path: Path, settings: ReadSettings | None = None) -> Corpus:
     """Read a corpus with the reader that recognises its layout.
+
+    Args:
+        path: The corpus' folder, or a manifest file.
+        settings: Which codes make which class; without them the reader's default.
 
     Returns:
         The corpus. Single broken turns do not stop the reading; they stand in ``problems``.
 
     Raises:
-        CorpusError: There is no such folder, or no reader knows its layout.
+        CorpusError: There is no such folder or file, or no reader knows its layout.
+        ConfigError: The settings do not fit this corpus.
     """
-    if not path.is_dir():
+    if not path.exists():
         raise CorpusError("There is no such corpus folder", where=path)
     for reader in READERS.values():
         if reader.recognises(path):
-            return reader.read(path)
+            return reader.read(path, settings or ReadSettings())
     raise CorpusError(
-        "No reader knows the layout of this folder",
+        "No reader knows this layout",
         where=path,
         allowed="; ".join(reader.layout for reader in READERS.values()),
     )

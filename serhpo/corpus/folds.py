@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import Field
 
 from serhpo.config import Config
-from serhpo.corpus.table import Corpus
+from serhpo.corpus.stratify import stratified_parts
+from serhpo.corpus.table import DIMENSIONS, Corpus, is_unknown
 from serhpo.errors import ConfigError, CorpusError, LeakageError, Problem, nearest
 
 PARTS = ("train", "validation", "test")
@@ -20,7 +21,10 @@ _SPLITS = {
     "dev": "validation",
     "development": "validation",
     "test": "test",
+    "test1": "test",
 }
+_ENOUGH_SPEAKERS = 10
+"""From so many speakers without sessions on, ``holdout`` keeps a fifth of them for the end."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +42,56 @@ class ProtocolConfig(Config):
 
     Attributes:
         name: ``holdout`` keeps one group (session) for the end and cross-validates over the others;
-            ``leave_one_session_out`` and ``leave_one_speaker_out`` test every group or speaker once;
-            ``predefined`` takes the corpus' own split.
-        folds: Number of folds of ``holdout``.
-        held_out: Group that ``holdout`` keeps for the end; None = the last one.
+            ``nested`` is one of several such searches, one for each session held out, and has to be
+            told which; ``leave_one_session_out`` and ``leave_one_speaker_out`` test every group or
+            speaker once; ``k_fold`` tests every speaker once, in ``folds`` parts of many speakers with
+            about equal shares of the classes; ``predefined`` takes the corpus' own split.
+        folds: Number of folds of ``holdout``, ``nested`` and ``k_fold``.
+        held_out: Group that ``holdout`` or ``nested`` keeps for the end; None = the last one, or a
+            fifth of the speakers where there are many of them and no sessions.
     """
 
-    name: Literal["holdout", "leave_one_session_out", "leave_one_speaker_out", "predefined"] = "holdout"
+    name: Literal[
+        "holdout", "nested", "leave_one_session_out", "leave_one_speaker_out", "k_fold", "predefined"
+    ] = "holdout"
     folds: int = Field(default=2, ge=2)
     held_out: str | None = None
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether the test speakers are the same in every fold and read by no part of the search."""
+        return self.name in ("holdout", "nested")
+
+
+def taking_part(corpus: Corpus, protocol: ProtocolConfig) -> Corpus:
+    """The utterances that a protocol divides.
+
+    All of them, but under ``predefined`` only those of its train, validation and test parts: a speaker
+    of these may also stand in a part that is left out, such as MSP-Podcast's test2.
+    """
+    if protocol.name != "predefined":
+        return corpus
+    return corpus.select([row for row, split in enumerate(corpus.column("split")) if _part(split)])
 
 
 def make_folds(corpus: Corpus, protocol: ProtocolConfig) -> tuple[Fold, ...]:
     """Divide the speakers of a corpus.
 
     Raises:
-        ConfigError: The held-out group does not exist, or more folds are asked for than groups exist.
-        CorpusError: The corpus has too few sessions or speakers, or no split of its own.
+        ConfigError: The held-out group does not exist or is not named, or the number of folds does not
+            fit the groups.
+        CorpusError: The corpus has too few sessions or speakers, unknown speakers, or no split of its own.
         LeakageError: A speaker would stand in two parts of one fold.
     """
     makers = {
         "holdout": _holdout,
+        "nested": _nested,
         "leave_one_session_out": _leave_one_session_out,
         "leave_one_speaker_out": _leave_one_speaker_out,
+        "k_fold": _k_fold,
         "predefined": _predefined,
     }
+    _refuse_unknown_speakers(corpus, protocol)
     folds = tuple(makers[protocol.name](corpus, protocol))
     check_leakage(folds, corpus, protocol)
     return folds
@@ -74,7 +103,7 @@ def check_leakage(folds: Sequence[Fold], corpus: Corpus, protocol: ProtocolConfi
     Args:
         folds: As made by :func:`make_folds` or read from a study.
         corpus: Whose speakers they divide.
-        protocol: With ``holdout`` a test speaker of any fold may train or validate in none.
+        protocol: With ``holdout`` and ``nested`` a test speaker of any fold may train or validate in none.
 
     Raises:
         LeakageError: A speaker stands in two parts of one fold, a held-out speaker trains or
@@ -94,26 +123,87 @@ def check_leakage(folds: Sequence[Fold], corpus: Corpus, protocol: ProtocolConfi
                 problems.append(Problem(f"no speaker in {part}", key=fold.name))
             for speaker in sorted(parts[part] - known):
                 problems.append(Problem(f"{part} speaker {speaker} is not in the corpus", key=fold.name))
-        if protocol is not None and protocol.name == "holdout":
+        if protocol is not None and protocol.holds_out:
             for speaker in sorted(held_out & (parts["train"] | parts["validation"]) - parts["test"]):
                 problems.append(Problem(f"held-out speaker {speaker} trains or validates", key=fold.name))
     if problems:
         raise LeakageError("The folds share speakers", where=corpus.root, problems=problems)
 
 
+def require_labels(folds: Sequence[Fold], corpus: Corpus) -> None:
+    """Make sure that every model can be trained and measured on both tasks.
+
+    Raises:
+        CorpusError: The training or validation speakers of a fold have no class label, or no rating, at
+            all. Single missing ones are no matter: they only mask their task.
+    """
+    speakers = corpus.column("speaker")
+    columns = {"class label": ("label",), "rating": DIMENSIONS}
+    having = {
+        what: {
+            speaker
+            for name in names
+            for speaker, value in zip(speakers, corpus.column(name), strict=True)
+            if value is not None
+        }
+        for what, names in columns.items()
+    }
+    problems = [
+        Problem(f"no {part} speaker has a {what}", key=fold.name)
+        for fold in folds
+        for part in PARTS[:2]
+        for what in columns
+        if not having[what].intersection(getattr(fold, part))
+    ]
+    if problems:
+        raise CorpusError(
+            "A search trains and measures emotion classes and dimensions together; this corpus lacks one",
+            where=corpus.root,
+            problems=problems,
+        )
+
+
 def level(protocol: ProtocolConfig) -> str:
     """What may be claimed of figures measured under a protocol, in one line for every table."""
     return {
         "holdout": "the held-out session stays untouched, and no figure here is measured on it",
+        "nested": "one of several searches, none of which saw its test speakers: quote them pooled",
         "leave_one_session_out": "leave one session out: configuration selected on these speakers",
         "leave_one_speaker_out": "leave one speaker out: configuration selected on these speakers",
+        "k_fold": "k-fold over speakers: configuration selected on these speakers",
         "predefined": "the corpus' own test speakers stay untouched, and no figure here is measured on them",
     }[protocol.name]
+
+
+def _refuse_unknown_speakers(corpus: Corpus, protocol: ProtocolConfig) -> None:
+    """Nobody knows whose voice it is, so nobody can keep it apart from another; the corpus' split may."""
+    rows = [(name, split) for name, split in zip(*map(corpus.column, ("speaker", "split")), strict=True)]
+    unknown = [split for name, split in rows if is_unknown(name)]
+    if not unknown:
+        return
+    if protocol.name != "predefined":
+        raise CorpusError(
+            f"{len(unknown)} utterances have an unknown speaker, who might be anyone: they cannot be divided",
+            where=corpus.root,
+            hint="use the corpus' own split: --set protocol.name=predefined",
+        )
+    if len(parts := {part for split in unknown if (part := _part(split))}) > 1:
+        raise LeakageError(
+            f"Unknown speakers stand in {' and '.join(sorted(parts))}: they might be the same voices",
+            where=corpus.root,
+            hint="take them out of all parts but one",
+        )
 
 
 def _holdout(corpus: Corpus, protocol: ProtocolConfig) -> Iterable[Fold]:
     """The held-out group tests in every fold; part i of the others validates in fold i."""
     groups = _groups(corpus, at_least=3)
+    sizes = Counter(corpus.column("group"))
+    if protocol.held_out is None and len(groups) >= _ENOUGH_SPEAKERS and _without_sessions(groups):
+        parts = stratified_parts(corpus, 5)
+        groups = {f"part{number}": tuple(sorted(part)) for number, part in enumerate(parts, start=1)}
+        speakers = Counter(corpus.column("speaker"))
+        sizes = Counter({name: sum(speakers[x] for x in members) for name, members in groups.items()})
     held_out = protocol.held_out if protocol.held_out is not None else list(groups)[-1]
     if held_out not in groups:
         raise ConfigError(
@@ -129,10 +219,46 @@ def _holdout(corpus: Corpus, protocol: ProtocolConfig) -> Iterable[Fold]:
             got=protocol.folds,
             allowed=f"2 to {len(rest)} with {held_out} held out",
         )
-    parts = _balanced_parts(rest, Counter(corpus.column("group")), protocol.folds)
+    parts = _balanced_parts(rest, sizes, protocol.folds)
     for number, part in enumerate(parts, start=1):
         train = [group for group in rest if group not in part]
         yield _fold(f"fold{number}", groups, train, part, [held_out])
+
+
+def _without_sessions(groups: Mapping[str, Sequence[str]]) -> bool:
+    return all(len(members) == 1 for members in groups.values())
+
+
+def _nested(corpus: Corpus, protocol: ProtocolConfig) -> Iterable[Fold]:
+    """One search of the nested protocol: as ``holdout``, the held-out session named."""
+    if protocol.held_out is None:
+        groups = ", ".join(_groups(corpus, at_least=3))
+        raise ConfigError(
+            "Nested selection is one search for every session held out; this one does not say which",
+            where="protocol.held_out",
+            allowed=groups,
+            hint="for each of them: serhpo search --set protocol.name=nested --set protocol.held_out=...",
+        )
+    return _holdout(corpus, protocol)
+
+
+def _k_fold(corpus: Corpus, protocol: ProtocolConfig) -> Iterable[Fold]:
+    """Part i tests, part i + 1 validates, the others train."""
+    count, speakers = protocol.folds, len(corpus.speakers)
+    if not 3 <= count <= speakers:
+        raise ConfigError(
+            "k_fold trains, validates and tests on different parts",
+            where="protocol.folds",
+            got=count,
+            allowed=f"3 to {speakers}",
+            hint="--set protocol.folds=5",
+        )
+    parts = {f"part{number}": part for number, part in enumerate(stratified_parts(corpus, count), start=1)}
+    names = list(parts)
+    for index, name in enumerate(names):
+        following = names[(index + 1) % count]
+        train = [other for other in names if other not in (name, following)]
+        yield _fold(f"fold{index + 1}", parts, train, [following], [name])
 
 
 def _balanced_parts(groups: Sequence[str], sizes: Mapping[str, int], count: int) -> list[list[str]]:
@@ -174,7 +300,7 @@ def _predefined(corpus: Corpus, _: ProtocolConfig) -> Iterable[Fold]:
     """The ``split`` column; rows with another split (or none) take part in nothing."""
     speakers: dict[str, set[str]] = {part: set() for part in PARTS}
     for split, speaker in zip(corpus.column("split"), corpus.column("speaker"), strict=True):
-        if split is not None and (part := _SPLITS.get(split.lower())):
+        if part := _part(split):
             speakers[part].add(speaker)
     if missing := [part for part in PARTS if not speakers[part]]:
         raise CorpusError(
@@ -183,6 +309,10 @@ def _predefined(corpus: Corpus, _: ProtocolConfig) -> Iterable[Fold]:
             hint="use the protocol `holdout`",
         )
     yield Fold("predefined", *(tuple(sorted(speakers[part])) for part in PARTS))
+
+
+def _part(split: str | None) -> str | None:
+    return None if split is None else _SPLITS.get(split.lower())
 
 
 def _groups(corpus: Corpus, at_least: int) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,9 @@
 
 The letter after the session number names the actor who wore the markers in that dialogue; who
 *speaks* is the letter of the turn's last token. The summary line gives valence, activation and
-dominance, in this order, as the mean over the external raters.
+dominance, in this order, as the mean over the external raters. The lines below it are single raters':
+``C-E*`` the categories of the external ones, which become the soft label; ``C-F*`` and ``C-M*`` those
+of the actors themselves, who are left out there as they are in the summary.
 """
 
 from __future__ import annotations
@@ -15,11 +17,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from serhpo.corpus.audio import audio_problem
+from serhpo.corpus.classes import ClassMap, ReadSettings, class_map
+from serhpo.corpus.reading import Reading
 from serhpo.corpus.table import DIMENSIONS, Corpus, LabelScheme
-from serhpo.errors import Problem
 
 NAME = "iemocap"
 SYNTHETIC_NAME = "synthetic speech"
@@ -27,10 +28,29 @@ SYNTHETIC_MARK = "SYNTHETIC.txt"
 """A file at the root of a corpus that was synthesised in this layout: it must not be called IEMOCAP."""
 LAYOUT = "IEMOCAP: Session*/dialog/EmoEvaluation/*.txt and Session*/sentences/wav/<dialog>/<turn>.wav"
 
-LABELS = {"ang": "angry", "exc": "happy", "hap": "happy", "neu": "neutral", "sad": "sad"}
-"""The field's four classes; excitement counts as happiness."""
-OTHER_CODES = ("dis", "fea", "fru", "oth", "sur", "xxx")
-"""Codes that stay without a label; ``xxx`` means that the raters did not agree."""
+PRESETS: dict[int, dict[str, tuple[str, ...]]] = {
+    4: {"angry": ("ang",), "happy": ("hap", "exc"), "neutral": ("neu",), "sad": ("sad",)},
+    5: {"angry": ("ang",), "excited": ("exc",), "happy": ("hap",), "neutral": ("neu",), "sad": ("sad",)},
+}
+"""The field's four classes, where excitement counts as happiness (5,531 turns of the release; so
+SpeechBrain's and emotion2vec's recipes), and five, the same turns with excitement by itself. Others
+mean frustration by the fifth class: give that as a map of your own."""
+
+WORDS = {
+    "Anger": "ang",
+    "Disgust": "dis",
+    "Excited": "exc",
+    "Fear": "fea",
+    "Frustration": "fru",
+    "Happiness": "hap",
+    "Neutral": "neu",
+    "Other": "oth",
+    "Sadness": "sad",
+    "Surprise": "sur",
+}
+"""What raters write, and the code of a summary line that it stands for."""
+CODES = (*WORDS.values(), "xxx")
+"""Codes of the summary lines; ``xxx`` means that the raters did not agree."""
 
 _LOW, _HIGH = 1.0, 5.0
 TOLERANCE = 0.5
@@ -44,19 +64,16 @@ _SUMMARY = re.compile(
 )
 _TRANSCRIPT = re.compile(r"(?P<turn>\w+) \[[\d.]+-[\d.]+\]: ?(?P<text>.*)")
 _IGNORED = ("%", "C-", "A-")  # header; one rater's categories; one rater's dimensions
+_EXTERNAL_VOTE = re.compile(r"C-E\w*:\t?(?P<words>[^\t(]*)")
 
 
 @dataclass
-class _Reading:
-    """What has been found so far."""
+class _Block:
+    """A summary line and what the external raters wrote below it."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    seen: dict[str, str] = field(default_factory=dict)  # utt_id -> source
-    problems: list[Problem] = field(default_factory=list)
-    clamped: int = 0
-
-    def problem(self, what: str, file: Path, line: int | None = None) -> None:
-        self.problems.append(Problem(what, file=str(file), line=line))
+    line: int
+    text: str
+    votes: list[tuple[str, ...]] = field(default_factory=list)
 
 
 def recognises(path: Path) -> bool:
@@ -64,28 +81,32 @@ def recognises(path: Path) -> bool:
     return any((session / "dialog" / "EmoEvaluation").is_dir() for session in _sessions(path))
 
 
-def read(path: Path) -> Corpus:
-    """Read labels, speakers and transcripts, and check every recording's header.
+def read(path: Path, settings: ReadSettings) -> Corpus:
+    """Read labels, raters, speakers and transcripts, and check every recording.
 
-    Every turn becomes a row; those with another code than the four classes' carry no label but keep
-    their ratings. Whatever is wrong is collected in ``problems`` and stays out of the table.
+    Every turn becomes a row; those with a code of no class carry no label but keep their ratings, and
+    a soft label where a rater heard one of the classes. Whatever is wrong is collected in ``problems``
+    and stays out of the table.
 
     Args:
         path: The folder that holds ``Session1`` and its siblings.
+        settings: Which codes make which class.
+
+    Raises:
+        ConfigError: The class map names what IEMOCAP does not have.
     """
     root = path.resolve()
-    reading = _Reading()
+    classes = class_map(settings, PRESETS, CODES)
+    scheme = LabelScheme(classes=classes.classes, dimensions=(_LOW, _HIGH))
+    reading = Reading(root, scheme, settings, TOLERANCE)
     for session in _sessions(root):
         folder = session / "dialog" / "EmoEvaluation"
         files = sorted(_label_files(folder))
         if not files:
             reading.problem("no label file in this session", folder)
         for file in files:
-            _read_dialog(reading, session, file)
-    name = SYNTHETIC_NAME if (root / SYNTHETIC_MARK).is_file() else NAME
-    rows = [{**row, "corpus": name} for row in reading.rows]
-    scheme = LabelScheme(dimensions=(_LOW, _HIGH))
-    return Corpus.from_rows(name, root, rows, scheme, reading.clamped, reading.problems)
+            _read_dialog(reading, classes, session, file)
+    return reading.corpus(SYNTHETIC_NAME if (root / SYNTHETIC_MARK).is_file() else NAME)
 
 
 def _sessions(path: Path) -> list[Path]:
@@ -98,70 +119,60 @@ def _label_files(folder: Path) -> Iterator[Path]:
     return (file for file in folder.glob("*.txt") if file.is_file() and not file.name.startswith("."))
 
 
-def _read_dialog(reading: _Reading, session: Path, file: Path) -> None:
+def _read_dialog(reading: Reading, classes: ClassMap, session: Path, file: Path) -> None:
     try:
         lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         reading.problem(f"cannot read the label file: {error.strerror}", file)
         return
     texts = _transcripts(session / "dialog" / "transcriptions" / file.name)
-    found = False
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith(_IGNORED):
-            continue
-        found = True
-        _read_summary(reading, session, file, number, line.rstrip(), texts)
-    if not found:
+    blocks = _blocks(lines)
+    for block in blocks:
+        _read_block(reading, classes, session, file, block, texts)
+    if not blocks:
         reading.problem("no turn in this label file", file)
 
 
-def _read_summary(
-    reading: _Reading, session: Path, file: Path, number: int, line: str, texts: dict[str, str]
+def _blocks(lines: list[str]) -> list[_Block]:
+    blocks: list[_Block] = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.startswith(_IGNORED):
+            blocks.append(_Block(number, line.rstrip()))
+        elif blocks and (vote := _EXTERNAL_VOTE.match(line)):
+            words = (word.strip() for word in vote["words"].split(";"))
+            blocks[-1].votes.append(tuple(WORDS.get(word, "oth") for word in words if word))
+    return blocks
+
+
+def _read_block(
+    reading: Reading, classes: ClassMap, session: Path, file: Path, block: _Block, texts: dict[str, str]
 ) -> None:
-    summary = _SUMMARY.fullmatch(line)
+    summary = _SUMMARY.fullmatch(block.text)
     turn = _TURN.fullmatch(summary["turn"]) if summary else None
     if summary is None or turn is None:
-        reading.problem(f"cannot understand the line: {line[:60]!r}", file, number)
+        reading.problem(f"cannot understand the line: {block.text[:60]!r}", file, block.line)
         return
     name, code = summary["turn"], summary["code"]
-    ratings = [float(text) for text in summary.groups()[-3:]]
-    wav = session / "sentences" / "wav" / file.stem / f"{name}.wav"
-    source = f"{file}:{number}"
-    first = reading.seen.setdefault(name, source)
     if turn["dialog"] != file.stem or int(turn["session"]) != int(session.name[7:]):
-        problem: str | None = f"turn {name} does not belong to this dialogue"
-    elif first != source:
-        problem = f"turn {name} stands twice, first in {first}"
-    else:
-        problem = _why_unusable(code, ratings, wav)
-    if problem:
-        reading.problem(problem, file, number)
+        reading.problem(f"turn {name} does not belong to this dialogue", file, block.line)
         return
-    kept = [min(max(rating, _LOW), _HIGH) for rating in ratings]
-    reading.clamped += sum(rating != moved for rating, moved in zip(ratings, kept, strict=True))
-    reading.rows.append(
-        {
-            "utt_id": name,
-            "audio": str(wav),
-            "speaker": f"{int(turn['session'])}{turn['speaker']}",
-            "group": session.name,
-            "gender": turn["speaker"],
-            "label": LABELS.get(code),
-            **dict(zip(DIMENSIONS, kept, strict=True)),
-            "style": "improvised" if turn["style"] == "impro" else "scripted",
-            "text": texts.get(name),
-            "source": source,
-        }
-    )
-
-
-def _why_unusable(code: str, ratings: list[float], wav: Path) -> str | None:
-    if code not in LABELS and code not in OTHER_CODES:
-        return f"unknown emotion code `{code}`; known: {', '.join(sorted((*LABELS, *OTHER_CODES)))}"
-    if not all(_LOW - TOLERANCE <= rating <= _HIGH + TOLERANCE for rating in ratings):
-        return f"rating outside {_LOW:g} to {_HIGH:g}: {ratings}"
-    reason = audio_problem(wav)
-    return f"the recording {wav} {reason}" if reason else None
+    if code not in CODES:
+        what = f"unknown emotion code `{code}`; known: {', '.join(sorted(CODES))}"
+        reading.problem(what, file, block.line)
+        return
+    row = {
+        "utt_id": name,
+        "audio": str(session / "sentences" / "wav" / file.stem / f"{name}.wav"),
+        "speaker": f"{int(turn['session'])}{turn['speaker']}",
+        "group": session.name,
+        "gender": turn["speaker"],
+        "label": classes.of.get(code),
+        "label_dist": classes.distribution(block.votes),
+        **dict(zip(DIMENSIONS, map(float, summary.groups()[-3:]), strict=True)),
+        "style": "improvised" if turn["style"] == "impro" else "scripted",
+        "text": texts.get(name),
+    }
+    reading.add(row, file, block.line)
 
 
 def _transcripts(file: Path) -> dict[str, str]:

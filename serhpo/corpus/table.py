@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from serhpo import config
-from serhpo.corpus.audio import audio_seconds
+from serhpo.corpus.audio import audio_info
+from serhpo.corpus.classes import FOUR_CLASSES, ReadSettings
 from serhpo.errors import AudioError, CorpusError, Problem
 
-FOUR_CLASSES = ("angry", "happy", "neutral", "sad")
 DIMENSIONS = ("valence", "arousal", "dominance")
+UNKNOWN_SPEAKER = "Unknown"
+"""Begins the ids of speakers that a corpus does not name: each of them may be anyone."""
 
 SCHEMA = pa.schema(
     [
@@ -65,11 +67,12 @@ class Corpus:
 
     Attributes:
         name: Of the layout it was read from, e.g. ``iemocap``.
-        root: Its folder.
+        root: Its folder, or the manifest file.
         table: One row an utterance, columns as :data:`SCHEMA`.
         scheme: Classes and rating range.
         clamped: Ratings that lay slightly outside the range and were moved to its end, when read.
         problems: What was wrong on disk, when read. Rows with a problem are not in the table.
+        settings: How it was read; with them ``read_corpus`` gives the same again.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Corpus:
     scheme: LabelScheme
     clamped: int = 0
     problems: tuple[Problem, ...] = ()
+    settings: ReadSettings = field(default_factory=ReadSettings)
 
     @classmethod
     def from_rows(
@@ -94,6 +98,10 @@ class Corpus:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def with_settings(self, settings: ReadSettings) -> Corpus:
+        """The same corpus, saying how it was read."""
+        return replace(self, settings=settings)
 
     def column(self, name: str) -> list[Any]:
         """One column as plain Python values, null as None."""
@@ -176,6 +184,8 @@ class Corpus:
         """Counts as plain values: the body of ``corpus show --json``."""
         labels = Counter(self.column("label"))
         speakers = Counter(self.column("speaker"))
+        counts = Counter(zip(self.column("speaker"), self.column("label"), strict=True))
+        recordings = {path: audio_info(Path(path)) for path in dict.fromkeys(self.column("audio"))}
         return {
             "utterances": len(self),
             "hours": round(sum(self.seconds()) / 3600, 4),
@@ -184,14 +194,49 @@ class Corpus:
             "unlabelled": labels[None],
             "clamped": self.clamped,
             "problems": [{"file": p.file, "line": p.line, "what": p.what} for p in self.problems],
+            "speaker_labels": {
+                name: {label: counts[name, label] for label in self.scheme.classes}
+                for name in sorted(speakers)
+            },
+            "groups": _counted(self.column("group")),
+            "splits": _counted(self.column("split")),
+            "styles": _counted(self.column("style")),
+            "soft_labels": len(self) - self.table["label_dist"].null_count,
+            "scale": self.scheme.dimensions,
+            "dimensions": {name: _range(self.column(name)) for name in DIMENSIONS},
+            "missing": {name: self.table[name].null_count for name in ("label", *DIMENSIONS, "text")},
+            "recordings": len(recordings),
+            "sample_rates": _counted([str(info.rate) for info in recordings.values()]),
+            "channels": _counted([str(info.channels) for info in recordings.values()]),
         }
 
     def seconds(self) -> list[float]:
         """Length of every utterance, from the recordings' headers."""
         spans = zip(self.column("audio"), self.column("start"), self.column("end"), strict=True)
         return [
-            (audio_seconds(Path(path)) if end is None else end) - (start or 0.0) for path, start, end in spans
+            (audio_info(Path(path)).seconds if end is None else end) - (start or 0.0)
+            for path, start, end in spans
         ]
+
+
+def _counted(values: Sequence[str | None]) -> dict[str, int]:
+    """How often every value stands there, nulls left out."""
+    counts = Counter(value for value in values if value is not None)
+    return {value: counts[value] for value in sorted(counts, key=_natural)}
+
+
+def _range(values: Sequence[float | None]) -> dict[str, float] | None:
+    """Lowest, mean and highest rating, or None where there is none."""
+    rated = [value for value in values if value is not None]
+    if not rated:
+        return None
+    low, mean, high = (round(value, 4) for value in (min(rated), sum(rated) / len(rated), max(rated)))
+    return {"rated": len(rated), "min": low, "mean": mean, "max": high}
+
+
+def is_unknown(speaker: str) -> bool:
+    """Whether a speaker id stands for somebody the corpus does not name."""
+    return speaker == UNKNOWN_SPEAKER or speaker.startswith(f"{UNKNOWN_SPEAKER}-")
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

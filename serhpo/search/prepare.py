@@ -15,7 +15,7 @@ from serhpo import __version__, pareto
 from serhpo.cache import fill, plan
 from serhpo.config import home, read_yaml
 from serhpo.corpus import read_corpus
-from serhpo.corpus.folds import Fold, level, make_folds
+from serhpo.corpus.folds import Fold, level, make_folds, require_labels, taking_part
 from serhpo.corpus.table import Corpus
 from serhpo.errors import StudyError
 from serhpo.features import Extractor, key
@@ -63,13 +63,15 @@ def make_plan(space: Space, space_name: str, corpus: Corpus) -> Plan:
 
     Raises:
         ConfigError: A pretrained model that the space can ask for cannot be had.
-        CorpusError: The corpus has problems, or not the speakers the protocol needs.
+        CorpusError: The corpus has problems, or not the speakers or labels the protocol needs.
         LeakageError: A speaker would stand in two parts of a fold.
     """
     for extractor in space.extractors():
         extractor.ensure_available()
-    corpus.require_clean().require_labels()
-    return Plan(space, space_name, corpus, make_folds(corpus, space.protocol))
+    corpus = taking_part(corpus.require_clean().require_labels(), space.protocol)
+    folds = make_folds(corpus, space.protocol)
+    require_labels(folds, corpus)
+    return Plan(space, space_name, corpus, folds)
 
 
 def default_name(space_name: str) -> str:
@@ -94,6 +96,7 @@ def create_study(plan: Plan, name: str, shards: Shards) -> Study:
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         corpus=str(plan.corpus.root),
+        reading=plan.corpus.settings,
         corpus_name=plan.corpus.name,
         classes=plan.corpus.scheme.classes,
         space=plan.space_name,
@@ -136,7 +139,8 @@ def reopen(study: Study) -> Plan:
         StudyError: Corpus or features are not those the study was made on.
     """
     space = load_space_data(read_yaml(study.path / "space.yaml"), study.path / "space.yaml")
-    plan = make_plan(space, study.settings.space, read_corpus(Path(study.settings.corpus)))
+    corpus = read_corpus(Path(study.settings.corpus), study.settings.reading)
+    plan = make_plan(space, study.settings.space, corpus)
     locked = study.lock["corpus_digest"]
     if plan.corpus.digest != locked:
         raise StudyError(

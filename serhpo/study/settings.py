@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from serhpo import pareto
 from serhpo.config import Config
+from serhpo.corpus.classes import ReadSettings
 from serhpo.corpus.folds import ProtocolConfig
 
 SCHEMA_VERSION = 1
@@ -17,6 +18,7 @@ class StudySettings(Config):
         name: Name of the study, and of its folder.
         created: Start of the first run, ISO 8601.
         corpus: Folder or file the corpus was read from.
+        reading: How the corpus was read; without it (older studies) in the reader's default way.
         corpus_name: What the corpus calls itself.
         classes: Emotion classes, in the order of the model's outputs.
         space: Name or path of the search space.
@@ -32,6 +34,7 @@ class StudySettings(Config):
     name: str
     created: str
     corpus: str
+    reading: ReadSettings = ReadSettings()
     corpus_name: str
     classes: tuple[str, ...]
     space: str

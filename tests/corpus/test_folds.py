@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
-from serhpo.corpus.folds import Fold, ProtocolConfig, check_leakage, level, make_folds
+from serhpo.corpus.folds import Fold, ProtocolConfig, check_leakage, level, make_folds, require_labels
+from serhpo.corpus.stratify import stratified_parts
 from serhpo.corpus.table import Corpus, LabelScheme
 from serhpo.errors import ConfigError, CorpusError, LeakageError
 
@@ -132,7 +135,11 @@ def test_what_cannot_be_divided() -> None:
 
 def test_every_protocol_says_what_may_be_claimed() -> None:
     assert "no figure here is measured on it" in level(ProtocolConfig())
-    for name in ("leave_one_session_out", "leave_one_speaker_out"):
+    assert "stay untouched" in level(ProtocolConfig(name="predefined"))
+    nested = level(ProtocolConfig(name="nested", held_out="Session1"))
+    assert "none of which saw its test speakers" in nested
+    assert "pooled" in nested
+    for name in ("leave_one_session_out", "leave_one_speaker_out", "k_fold"):
         assert "configuration selected on these speakers" in level(ProtocolConfig(name=name))
 
 
@@ -164,3 +171,109 @@ def test_holdout_is_a_partition(division: tuple[Corpus, ProtocolConfig]) -> None
         assert fold.train
         for members in corpus.groups.values():  # sessions are never torn apart
             assert set(members) <= set(fold.validation) or not set(members) & set(fold.validation)
+
+
+def test_nested_is_a_holdout_that_must_name_its_session() -> None:
+    corpus = corpus_of(FIVE_SESSIONS)
+    with pytest.raises(ConfigError, match="one search for every session") as caught:
+        make_folds(corpus, ProtocolConfig(name="nested"))
+    assert caught.value.allowed == "Session1, Session2, Session3, Session4, Session5"
+    assert "protocol.held_out=" in str(caught.value.hint)
+    tested = []
+    for session in FIVE_SESSIONS:
+        folds = make_folds(corpus, ProtocolConfig(name="nested", held_out=session))
+        assert folds == make_folds(corpus, ProtocolConfig(held_out=session))
+        tested += folds[0].test
+    assert sorted(tested) == sorted(corpus.speakers)  # the five searches together test everyone once
+
+
+def test_nested_refuses_a_held_out_speaker_in_training() -> None:
+    folds = [Fold("a", ("1F",), ("2F",), ("5F",)), Fold("b", ("5F",), ("1F",), ("3F",))]
+    with pytest.raises(LeakageError, match="held-out speaker 5F"):
+        check_leakage(folds, corpus_of(FIVE_SESSIONS), ProtocolConfig(name="nested", held_out="Session5"))
+
+
+def crowd(seed: int, speakers: int) -> Corpus:
+    """Many speakers, unequal in how much they say and in which mood; some turns unlabelled."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for speaker in range(speakers):
+        moods = rng.dirichlet([0.4, 0.8, 2.0, 0.5])
+        for turn in range(1 + rng.geometric(1 / 30)):
+            label = None if rng.random() < 0.1 else LabelScheme().classes[rng.choice(4, p=moods)]
+            name = f"s{speaker:04d}"
+            row = {"utt_id": f"{name}_{turn}", "audio": "/x.wav", "corpus": "c", "source": "x:1"}
+            rows.append({**row, "speaker": name, "group": name, "label": label})
+    return Corpus.from_rows("c", Path("/"), rows, LabelScheme())
+
+
+def unevenness(corpus: Corpus, parts: list[list[str]]) -> float:
+    """Largest distance of a part's share of a class's turns from an equal share."""
+    part_of = {speaker: number for number, part in enumerate(parts) for speaker in part}
+    labels = [str(label) for label in corpus.column("label")]
+    worst = 0.0
+    for label in set(labels):
+        counts = np.zeros(len(parts))
+        for speaker, own in zip(corpus.column("speaker"), labels, strict=True):
+            counts[part_of[speaker]] += own == label
+        worst = max(worst, float(np.abs(counts / counts.sum() - 1 / len(parts)).max()))
+    return worst
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stratified_parts_are_as_even_as_scikit_learns(seed: int) -> None:
+    corpus = crowd(seed, 200)
+    speakers, labels = corpus.column("speaker"), [str(label) for label in corpus.column("label")]
+    parts = stratified_parts(corpus, 5)
+    peer = StratifiedGroupKFold(5).split(labels, labels, speakers)
+    theirs = [sorted({speakers[row] for row in test}) for _, test in peer]
+    assert unevenness(corpus, parts) < max(0.02, 1.5 * unevenness(corpus, theirs))
+    assert parts == stratified_parts(corpus.select(np.arange(len(corpus))[::-1]), 5)  # whatever the order
+
+
+@given(st.integers(0, 99), st.integers(3, 12), st.data())
+def test_k_fold_tests_every_speaker_once(seed: int, speakers: int, data: st.DataObject) -> None:
+    corpus = crowd(seed, speakers)
+    count = data.draw(st.integers(3, speakers))
+    folds = make_folds(corpus, ProtocolConfig(name="k_fold", folds=count))
+    assert len(folds) == count
+    assert sorted(speaker for fold in folds for speaker in fold.test) == list(corpus.speakers)
+    assert sorted(speaker for fold in folds for speaker in fold.validation) == list(corpus.speakers)
+    for fold in folds:
+        assert fold.train
+        assert sorted(fold.train + fold.validation + fold.test) == list(corpus.speakers)
+
+
+def test_k_fold_needs_three_parts() -> None:
+    with pytest.raises(ConfigError, match="different parts") as caught:
+        make_folds(corpus_of(FIVE_SESSIONS), ProtocolConfig(name="k_fold"))
+    assert caught.value.allowed == "3 to 10"
+
+
+def test_holdout_without_sessions_keeps_a_fifth_of_the_speakers() -> None:
+    corpus = crowd(7, 90)
+    folds = make_folds(corpus, ProtocolConfig())
+    held_out = set(folds[0].test)
+    turns = sum(speaker in held_out for speaker in corpus.column("speaker"))
+    assert 0.18 < turns / len(corpus) < 0.22
+    assert all(set(fold.test) == held_out for fold in folds)
+    one = make_folds(corpus, ProtocolConfig(held_out="s0003"))  # a group is still what its name says
+    assert one[0].test == ("s0003",)
+
+
+def test_parts_without_any_label_or_rating_are_told_before_a_search() -> None:
+    corpus = corpus_of(FIVE_SESSIONS)
+    folds = make_folds(corpus, ProtocolConfig())
+    rows = corpus.table.to_pylist()
+    for row in rows:
+        row["label"] = "happy"
+        row["arousal"] = None if row["group"] in ("Session1", "Session3") else 3.0
+    corpus = Corpus.from_rows("c", Path("/"), rows, LabelScheme())
+    with pytest.raises(CorpusError) as caught:
+        require_labels(folds, corpus)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "fold1: no validation speaker has a rating",
+        "fold2: no train speaker has a rating",
+    ]
+    rows[0]["valence"] = 2.0  # one is enough: what is missing only masks its task
+    require_labels(folds, Corpus.from_rows("c", Path("/"), rows, LabelScheme()))

@@ -50,7 +50,8 @@ def test_reads_every_turn_with_its_label(tiny: Path) -> None:
         "gender": "F",
         "split": None,
         "label": "neutral",
-        "label_dist": None,
+        # E2 hears neutral, E4 half neutral and half something else; F1 is the actor herself.
+        "label_dist": [("neutral", 1.0)],
         "valence": 2.5,
         "arousal": 2.5,
         "dominance": 2.5,

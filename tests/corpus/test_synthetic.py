@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from serhpo.corpus import read_corpus, synthetic
+from serhpo.corpus.dialogue import plan_session
 from serhpo.corpus.folds import ProtocolConfig, make_folds
-from serhpo.corpus.synthetic import synthesise
+from serhpo.corpus.ratings import CLASS_SHARE, SPEAKER_COUNTS
+from serhpo.corpus.synthetic import synthesise, synthesise_like_iemocap
 from serhpo.errors import SerhpoError, StorageError, UsageError
 
 
@@ -134,3 +136,54 @@ def test_parent_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         synthesise(tmp_path / "file" / "a", speakers=2, utterances=4)
+
+
+def test_counts_of_iemocap_add_up() -> None:
+    """Sums known from elsewhere: classes, sessions (SpeechBrain, emotion2vec) and all."""
+    table = np.array([[SPEAKER_COUNTS[session][letter] for letter in "FM"] for session in range(1, 6)])
+    assert dict(zip(CLASS_SHARE, table.sum(axis=(0, 1)).tolist(), strict=True)) == CLASS_SHARE
+    assert table.sum(axis=(1, 2)).tolist() == [1085, 1023, 1151, 1031, 1241]
+    assert table.sum() == 5531
+
+
+def test_a_plan_keeps_the_counts_asked_for() -> None:
+    wanted = {
+        letter: dict(zip(CLASS_SHARE, counts, strict=True)) for letter, counts in SPEAKER_COUNTS[5].items()
+    }
+    dialogues = plan_session(0, 5, wanted)
+    classes = {"ang": "angry", "hap": "happy", "exc": "happy", "neu": "neutral", "sad": "sad"}
+    found: dict[str, Counter[str]] = {"F": Counter(), "M": Counter()}
+    turns = [turn for dialogue in dialogues for turn in dialogue.turns]
+    for turn in turns:
+        found[turn.letter][classes[turn.rating.code]] += 1
+    assert found == wanted
+    assert len({turn.name for turn in turns}) == 1241
+
+
+def test_like_iemocap_is_the_same_with_any_number_of_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {1: {"F": (3, 2, 1, 4), "M": (1, 1, 1, 1)}, 2: {"F": (1, 1, 1, 1), "M": (2, 5, 3, 4)}}
+    monkeypatch.setattr(synthetic, "SPEAKER_COUNTS", small)
+    steps: list[tuple[int, int]] = []
+    synthesise_like_iemocap(tmp_path / "a", workers=1, progress=lambda *step: steps.append(step))
+    synthesise_like_iemocap(tmp_path / "b", workers=2)
+    assert steps[-1] == (32, 32)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    summary = read_corpus(tmp_path / "a").require_clean().summary()
+    assert {name: list(counts.values()) for name, counts in summary["speaker_labels"].items()} == {
+        f"{session}{letter}": list(counts) for session in small for letter, counts in small[session].items()
+    }
+    assert summary["unlabelled"] == 0
+
+
+def test_a_worker_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "SPEAKER_COUNTS", {1: {"F": (1, 1, 1, 1), "M": (1, 1, 1, 1)}})
+    monkeypatch.setattr(synthetic, "_write_dialogue", _fail)
+    with pytest.raises(SerhpoError, match="enough"):
+        synthesise_like_iemocap(tmp_path / "out" / "a", workers=1)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def _fail(_: object) -> int:
+    raise SerhpoError("enough")

@@ -70,6 +70,26 @@ def test_summary_is_the_json_document(tiny: Path) -> None:
                 "what": "cannot understand the line: 'what?'",
             }
         ],
+        "speaker_labels": {
+            "1F": {"angry": 0, "happy": 0, "neutral": 1, "sad": 0},
+            "1M": {"angry": 0, "happy": 1, "neutral": 0, "sad": 0},
+            "2F": {"angry": 1, "happy": 0, "neutral": 0, "sad": 0},
+            "2M": {"angry": 0, "happy": 0, "neutral": 0, "sad": 0},
+        },
+        "groups": {"Session1": 3, "Session2": 2},
+        "splits": {},
+        "styles": {"improvised": 3, "scripted": 2},
+        "soft_labels": 5,
+        "scale": (1.0, 5.0),
+        "dimensions": {
+            "valence": {"rated": 5, "min": 1.0, "mean": 2.3, "max": 4.5},
+            "arousal": {"rated": 5, "min": 2.5, "mean": 3.5, "max": 5.0},
+            "dominance": {"rated": 5, "min": 2.5, "mean": 3.3, "max": 4.5},
+        },
+        "missing": {"label": 2, "valence": 0, "arousal": 0, "dominance": 0, "text": 3},
+        "recordings": 5,
+        "sample_rates": {"16000": 5},
+        "channels": {"1": 5},
     }
 
 

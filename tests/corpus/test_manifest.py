@@ -1,0 +1,127 @@
+"""What is peculiar to manifests; all that readers share is in tests/contracts."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from serhpo.corpus import read_corpus
+from serhpo.corpus.classes import ReadSettings
+from serhpo.corpus.manifest import write
+from serhpo.errors import ConfigError, CorpusError, StorageError, UsageError
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, wav: Callable[..., Path]) -> Callable[..., Path]:
+    wav(tmp_path / "a.wav")
+    wav(tmp_path / "b.wav")
+
+    def put(text: str, beside: str | None = None) -> Path:
+        (tmp_path / "m.csv").write_text(text)
+        if beside is not None:
+            (tmp_path / "m.yaml").write_text(beside)
+        return tmp_path / "m.csv"
+
+    return put
+
+
+def test_two_columns_are_enough(manifest: Callable[..., Path]) -> None:
+    corpus = read_corpus(manifest("audio,speaker\nb.wav,x\na.wav,y\n")).require_clean()
+    assert corpus.name == "m"
+    assert corpus.column("utt_id") == ["a", "b"]
+    assert corpus.groups == {"x": ("x",), "y": ("y",)}
+    assert corpus.scheme.dimensions is None
+
+
+def test_missing_columns_and_misspelt_ones(manifest: Callable[..., Path]) -> None:
+    with pytest.raises(CorpusError, match="no column speaker"):
+        read_corpus(manifest("audio,label\na.wav,happy\n"))
+    with pytest.raises(CorpusError, match=r"Unknown column `valance`\. Did you mean `valence`"):
+        read_corpus(manifest("audio,speaker,valance\na.wav,x,3\n"))
+
+
+def test_ratings_need_a_declared_scale(manifest: Callable[..., Path]) -> None:
+    text = "audio,speaker,valence\na.wav,x,3\nb.wav,y,\n"
+    with pytest.raises(CorpusError, match="from what to what") as caught:
+        read_corpus(manifest(text))
+    assert "dimensions: [1, 5]" in str(caught.value.hint)
+    corpus = read_corpus(manifest(text, "dimensions: [1, 7]\n"))
+    assert corpus.scheme.dimensions == (1.0, 7.0)
+    assert corpus.column("valence") == [3.0, None]
+
+
+def test_declared_classes_and_what_lies_beside_them(manifest: Callable[..., Path]) -> None:
+    text = "audio,speaker,label\na.wav,x,sad\nb.wav,y,sadd\n"
+    corpus = read_corpus(manifest(text, "classes: [happy, sad]\n"))
+    assert corpus.scheme.classes == ("happy", "sad")
+    assert [problem.what for problem in corpus.problems] == ["unknown label `sadd`; declared: happy, sad"]
+    assert corpus.problems[0].line == 3
+
+
+def test_unknown_key_beside_it(manifest: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_corpus(manifest("audio,speaker\na.wav,x\n", "dimension: [1, 5]\n"))
+    assert "Did you mean `dimensions`" in caught.value.problems[0].what
+
+
+def test_labels_are_mapped_to_classes(manifest: Callable[..., Path]) -> None:
+    path = manifest(
+        "audio,speaker,label,label_dist\n"
+        'a.wav,x,joy,"{""joy"": 0.5, ""fun"": 0.25, ""odd"": 0.25}"\nb.wav,y,odd,\n',
+        "classes: [joy, fun, odd]\n",
+    )
+    corpus = read_corpus(path, ReadSettings(classes={"good": ("joy", "fun"), "bad": ("odd",)}))
+    assert corpus.column("label") == ["good", "bad"]
+    assert corpus.column("label_dist") == [[("good", 0.75), ("bad", 0.25)], None]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("a.wav,x,0.3,9,,", "has no part 0.3 to 9 s: it is 0.5 s long"),
+        ("a.wav,x,0.3,0.2,,", "has no part 0.3 to 0.2 s"),
+        ("a.wav,x,,,8,", "rating outside 1 to 7: [8.0]"),
+        ("a.wav,x,,,high,", "`valence` is no number: 'high'"),
+        ("a.wav,x,,,,[1]", "`label_dist` is no JSON object of weights"),
+        ('a.wav,x,,,,"{""s"": -1}"', "negative or not finite"),
+        (",x,,,,", "no audio file is named"),
+        ("a.wav,x,,,,,extra", "more cells than columns"),
+        ("gone.wav,x,,,,", "does not exist"),
+    ],
+)
+def test_lines_that_cannot_be_used(manifest: Callable[..., Path], cells: str, message: str) -> None:
+    head = "audio,speaker,start,end,valence,label_dist\n"
+    corpus = read_corpus(manifest(f"{head}b.wav,x,,,,\n{cells}\n", "dimensions: [1, 7]\n"))
+    assert len(corpus) == 1
+    assert message in corpus.problems[0].what
+    assert corpus.problems[0].line == 3
+
+
+def test_speakers_nobody_has_named(manifest: Callable[..., Path]) -> None:
+    corpus = read_corpus(manifest("audio,speaker,split\na.wav,,train\nb.wav,,\n"))
+    assert corpus.column("speaker") == ["Unknown-train", "Unknown"]
+
+
+def test_recordings_below_move_along(tiny: Path, tmp_path: Path) -> None:
+    corpus = read_corpus(tiny)
+    write(corpus, tiny / "corpus.parquet")
+    tiny.rename(tmp_path / "moved")
+    assert len(read_corpus(tmp_path / "moved" / "corpus.parquet").require_clean()) == len(corpus)
+
+
+def test_only_parquet_is_written(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="converted to Parquet"):
+        write(read_corpus(tiny), tmp_path / "out.csv")
+
+
+def test_a_full_disk_leaves_nothing(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("serhpo.corpus.manifest.pq.write_table", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        write(read_corpus(tiny), tmp_path / "new" / "out.parquet")
+    assert list((tmp_path / "new").iterdir()) == []
