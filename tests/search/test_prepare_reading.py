@@ -30,7 +30,7 @@ def test_resumed_with_the_same_classes(small_corpus: Path, tmp_path: Path, as_ma
     if as_manifest:
         path = write(read_corpus(small_corpus), tmp_path / "corpus.parquet")
     corpus = read_corpus(path, parse_classes(str(file)))
-    create_study(make_plan(load_space("smoke"), "smoke", corpus), "s")
+    create_study(make_plan(load_space("smoke"), "smoke", corpus), "s", {})
     file.unlink()
     again = reopen(open_study("s")).corpus
     assert again.scheme.classes == ("good", "bad")
@@ -38,7 +38,7 @@ def test_resumed_with_the_same_classes(small_corpus: Path, tmp_path: Path, as_ma
 
 
 def test_a_study_from_before_there_were_reading_settings(small_corpus: Path) -> None:
-    study = create_study(make_plan(load_space("smoke"), "smoke", read_corpus(small_corpus)), "old")
+    study = create_study(make_plan(load_space("smoke"), "smoke", read_corpus(small_corpus)), "old", {})
     data = read_yaml(study.path / "study.yaml")
     del data["reading"]
     write_yaml(study.path / "study.yaml", data)
@@ -46,7 +46,7 @@ def test_a_study_from_before_there_were_reading_settings(small_corpus: Path) -> 
 
 
 def test_other_classes_are_another_study(small_corpus: Path) -> None:
-    study = create_study(make_plan(load_space("smoke"), "smoke", read_corpus(small_corpus)), "x")
+    study = create_study(make_plan(load_space("smoke"), "smoke", read_corpus(small_corpus)), "x", {})
     data = read_yaml(study.path / "study.yaml")
     data["reading"] = {"classes": 5}
     write_yaml(study.path / "study.yaml", data)
