@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +91,8 @@ class BatchReader:
         self._stores = dict(stores)
         self._rates = dict(frames_per_second)
         self._device = device
-        self._buffers = {stream: np.empty(0, dtype=np.float32) for stream in stores}
+        self._stored = {stream: _Buffer(store.dtype) for stream, store in stores.items()}
+        self._features = {stream: _Buffer(np.dtype(np.float32)) for stream in stores}
 
     def seconds(self, rows: IntArray) -> SecondsArray:
         """``[n]`` lengths: the shortest stream decides, as streams may round differently."""
@@ -119,16 +121,32 @@ class BatchReader:
             first = np.minimum((starts * rate).astype(np.int64), total - 1)
             span = total if longest is None else max(1, round(longest * rate))
             stop = np.minimum(first + span, total)
-            values = self._buffer(stream, len(rows), int((stop - first).max()), store.channels)
-            for out, row, begin, end in zip(values, rows.tolist(), first, stop, strict=True):
-                count = store.copy(row, out, int(begin), int(end))
-                out[count:] = 0
-            features[stream] = torch.from_numpy(values).to(self._device)
+            shape = len(rows), int((stop - first).max()), store.channels
+            stored = self._stored[stream].shaped(shape)
+            store.read(rows, first, stop, stored)
+            features[stream] = self._converted(stream, stored, store.scale)
             lengths[stream] = torch.from_numpy(stop - first).to(self._device)
         return Batch(rows, features, lengths)
 
-    def _buffer(self, stream: str, batch: int, steps: int, channels: int) -> npt.NDArray[np.float32]:
-        size = batch * steps * channels
-        if self._buffers[stream].size < size:
-            self._buffers[stream] = np.empty(size, dtype=np.float32)
-        return self._buffers[stream][:size].reshape(batch, steps, channels)
+    def _converted(self, stream: str, stored: npt.NDArray[Any], scale: float) -> Tensor:
+        """float32 on the device. A GPU is sent the stored type, half the bytes, and converts there."""
+        values = torch.from_numpy(stored)
+        if self._device.type == "cpu":
+            features = torch.from_numpy(self._features[stream].shaped(stored.shape)).copy_(values)
+        else:
+            features = values.to(self._device).float()
+        return features if scale == 1.0 else features.mul_(scale)
+
+
+class _Buffer:
+    """Memory that grows to the largest batch and is used again for every one."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._values = np.empty(0, dtype)
+
+    def shaped(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        """An array of this shape on it, holding whatever was there."""
+        size = math.prod(shape)
+        if self._values.size < size:
+            self._values = np.empty(size, self._values.dtype)
+        return self._values[:size].reshape(shape)

@@ -31,6 +31,17 @@ class Store(Protocol):
     def lengths(self) -> IntArray:
         """Frames of every utterance."""
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values as :meth:`read` gives them."""
+
+    @property
+    def scale(self) -> float:
+        """What the values of :meth:`read` are multiplied with to give features."""
+
+    def read(self, rows: IntArray, start: IntArray, stop: IntArray, out: npt.NDArray[Any]) -> None:
+        """Copy frames ``start … stop`` of each row into ``out`` ``[B, T, C]``, zeros behind its end."""
+
     def copy(self, index: int, out: FloatArray, start: int = 0, stop: int | None = None) -> int:
         """Copy frames ``start … stop`` into the beginning of ``out`` and say how many they were."""
 

@@ -152,3 +152,50 @@ def test_shards_of_two_extractors_are_no_store(make_corpus: CorpusMaker, tmp_pat
     paths = [*fill(plan(corpus, LogMel(), tmp_path)), *fill(plan(corpus, LogMel(fmin=50.0), tmp_path))]
     with pytest.raises(StorageError, match="different extractors"):
         open_store(paths)
+
+
+def spans(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+def test_a_batch_is_the_stored_values_with_zeros_behind(make_corpus: CorpusMaker, tmp_path: Path) -> None:
+    corpus = make_corpus(5)
+    store = cached(corpus, Waveform(), tmp_path)
+    out = np.full((3, 1050, 1), 7, store.dtype)
+    store.read(spans(4, 0, 2), spans(0, 100, 1020), spans(1040, 300, 1020), out)
+    samples = recorded(corpus)
+    expected = np.zeros((3, 1050), np.int16)
+    expected[0, :1040], expected[1, :200] = samples[4], samples[0][100:300]
+    np.testing.assert_array_equal(out[..., 0], expected)
+    assert store.scale == 2.0**-15
+
+
+def test_a_batch_in_half_precision_equals_single_copies(make_corpus: CorpusMaker, tmp_path: Path) -> None:
+    store = cached(make_corpus(4), LogMel(), tmp_path)
+    rows = spans(3, 1)
+    out = np.ones((2, int(store.lengths[rows].max()), store.channels), np.float16)
+    store.read(rows, spans(0, 2), store.lengths[rows], out)
+    single = np.zeros(out.shape, np.float32)
+    store.copy(3, single[0])
+    store.copy(1, single[1], 2)
+    np.testing.assert_array_equal(out.astype(np.float32), single)
+
+
+@pytest.mark.parametrize(
+    ("stop", "out"),
+    [
+        ((1011,), np.zeros((1, 2000, 1), np.int16)),
+        ((-1,), np.zeros((1, 2000, 1), np.int16)),
+        ((1000,), np.zeros((1, 999, 1), np.int16)),
+        ((1000,), np.zeros((2, 1000, 1), np.int16)),
+        ((1000,), np.zeros((1, 1000, 2), np.int16)),
+        ((1000,), np.zeros((1, 1000, 1), np.float32)),
+        ((1000,), np.zeros((1, 2000, 1), np.int16)[:, ::2]),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_refused(
+    stop: tuple[int], out: np.ndarray, make_corpus: CorpusMaker, tmp_path: Path
+) -> None:
+    store = cached(make_corpus(2), Waveform(), tmp_path)
+    with pytest.raises(ValueError, match=r"need contiguous|outside"):
+        store.read(spans(1), spans(0), spans(*stop), out)

@@ -26,6 +26,14 @@ class MemoryStore:
     def __len__(self):
         return len(self.arrays)
 
+    dtype = np.dtype(np.float32)
+    scale = 1.0
+
+    def read(self, rows, start, stop, out):
+        out[:] = 0
+        for row, begin, end, target in zip(rows, start, stop, out, strict=True):
+            target[: end - begin] = self.arrays[row][begin:end]
+
     def copy(self, index, out, start=0, stop=None):
         part = self.arrays[index][start:stop]
         out[: len(part)] = part
