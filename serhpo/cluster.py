@@ -20,7 +20,12 @@ def connected(joining: bool) -> Iterator[None]:
 
     Args:
         joining: To the cluster that runs already; else to a local one that ends with this command.
+
+    Inside of another connection it is that one: Ray takes seconds to start.
     """
+    if ray.is_initialized():
+        yield
+        return
     # Its tracebacks of single trials: those stand in the trial's error.txt, `serhpo status` tells them.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:

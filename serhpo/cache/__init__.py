@@ -4,14 +4,38 @@ The name of a shard is a digest of the extractor and of the recordings in it (th
 names), so a file either holds exactly what is asked for or does not exist: nothing is ever out of date,
 and a change to one recording makes one shard anew. Filling may be killed, repeated, or started twice.
 
-    shards = plan(corpus, extractor, home() / "cache")
+    shards = plan(corpus, extractor, cache_folder())
     store = open_store(fill(shards, run=executor.map))
 """
 
 from __future__ import annotations
 
-from serhpo.cache.builder import AudioSource, Run, Shard, build, fill, plan
+from pathlib import Path
+
+from serhpo.cache.builder import AudioSource, Made, Run, Shard, build, fetch, fill, plan
+from serhpo.cache.remote import RemoteStore
 from serhpo.cache.shard import verify
 from serhpo.cache.store import FeatureStore, open_store
+from serhpo.config import home
 
-__all__ = ["AudioSource", "FeatureStore", "Run", "Shard", "build", "fill", "open_store", "plan", "verify"]
+
+def cache_folder() -> Path:
+    """Where the features of this machine lie."""
+    return home() / "cache"
+
+
+__all__ = [
+    "AudioSource",
+    "FeatureStore",
+    "Made",
+    "RemoteStore",
+    "Run",
+    "Shard",
+    "build",
+    "cache_folder",
+    "fetch",
+    "fill",
+    "open_store",
+    "plan",
+    "verify",
+]

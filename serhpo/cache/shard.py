@@ -100,16 +100,16 @@ class MappedShard(NamedTuple):
     values: NDArray[Any]  # (frames, channels), a read-only view of the file
 
 
-def verify(path: Path) -> str | None:
-    """Why a shard cannot be used, or None; reads every byte."""
+def verify(path: Path, key: str | None = None) -> str | None:
+    """Why a shard cannot be used, or None; reads every byte. ``key``: the file's name to be."""
     try:
-        map_shard(path, every_byte=True)
+        map_shard(path, every_byte=True, key=key)
     except UnusableShardError as error:
         return str(error)
     return None
 
 
-def map_shard(path: Path, every_byte: bool = False) -> MappedShard:
+def map_shard(path: Path, every_byte: bool = False, key: str | None = None) -> MappedShard:
     """Map a shard and check its structure or, more slowly, every byte.
 
     Raises:
@@ -130,7 +130,7 @@ def map_shard(path: Path, every_byte: bool = False) -> MappedShard:
         raise UnusableShardError("it was not written by this version of serhpo") from None
     except (OSError, ValueError, StopIteration, pa.ArrowException) as error:
         raise UnusableShardError(f"it cannot be read: {error}") from error
-    if shard.header.key != path.stem:
+    if shard.header.key != (key or path.stem):
         raise UnusableShardError("it holds other features than its name says")
     return shard
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
@@ -65,3 +65,39 @@ def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         yield update
     if counted[0]:
         say(f"{what}: {counted[0]} {unit}")
+
+
+@contextmanager
+def streams_progress(what: str, unit: str) -> Iterator[Callable[[str, int, int, float | None], None]]:
+    """A progress bar for each of several streams on a terminal, one line for each at the end elsewhere.
+
+    Yields:
+        A function of (stream, done, in all, seconds left or None where nothing is known yet).
+    """
+    columns = (
+        TextColumn(what + " {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit + " {task.fields[left]}"),
+    )
+    counted: dict[str, int] = {}
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def update(stream: str, done: int, total: int, seconds_left: float | None) -> None:
+            if stream not in tasks:
+                tasks[stream] = bar.add_task(stream, total=total, left="")
+            counted[stream] = done
+            left = f"about {duration(seconds_left)} left" if seconds_left else ""
+            bar.update(tasks[stream], completed=done, total=total, left=left)
+
+        yield update
+    for stream, done in counted.items():
+        say(f"{what} {stream}: {done} {unit}")
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``: no finer than an estimate deserves."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

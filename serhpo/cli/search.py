@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +14,9 @@ from serhpo.cli import console
 from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
+    from serhpo.cache import Made, RemoteStore
     from serhpo.corpus.table import Corpus
+    from serhpo.search.fill import StreamProgress
     from serhpo.search.prepare import Plan
     from serhpo.study import Study
 
@@ -31,6 +35,14 @@ SetOption = Annotated[
     typer.Option("--set", help="key=value: pin a parameter or change a setting; repeatable."),
 ]
 
+CacheOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SERHPO_CACHE",
+        help="Feature store that several machines share: s3://bucket/folder, or a mounted folder.",
+    ),
+]
+
 
 def search(
     space: SpaceOption = "full",
@@ -41,6 +53,7 @@ def search(
     sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, nsga2 or random.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the study.")] = None,
     settings: SetOption = None,
+    cache: CacheOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would happen; start nothing.")
     ] = False,
@@ -62,14 +75,16 @@ def search(
         print_plan(plan, name, as_json)
         return
     _announce(plan)
-    shards = _fill(plan)
-    study = prepare.create_study(plan, name, shards)
-    try:
-        _run(study, plan, shards, as_json)
-    except ResourceError as error:
-        if type(error) is ResourceError and not study.trials():
-            shutil.rmtree(study.path)  # no trial fits on this machine: nothing was started
-        raise
+    with ExitStack() as session:  # Ray, if filling needs it, stays up for the search
+        remote = _remote(cache)
+        shards, _ = _fill(plan, session, remote)
+        study = prepare.create_study(plan, name, shards)
+        try:
+            _run(study, plan, shards, remote, as_json)
+        except ResourceError as error:
+            if type(error) is ResourceError and not study.trials():
+                shutil.rmtree(study.path)  # no trial fits on this machine: nothing was started
+            raise
 
 
 def resume(
@@ -77,6 +92,7 @@ def resume(
     trials: Annotated[
         int | None, typer.Option(min=1, help="New number of trials in all; makes a study grow.")
     ] = None,
+    cache: CacheOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Go on with a study: the trials that were cut off first, then those still missing."""
@@ -89,9 +105,11 @@ def resume(
             "A study can only grow", where="--trials", got=trials, allowed=f"{opened.asked} or more"
         )
     plan = prepare.reopen(opened)
-    shards = _fill(plan)
-    prepare.check_features(opened, shards)
-    _run(opened, plan, shards, as_json, resume_to=trials or opened.asked)
+    with ExitStack() as session:
+        remote = _remote(cache)
+        shards, _ = _fill(plan, session, remote)
+        prepare.check_features(opened, shards)
+        _run(opened, plan, shards, remote, as_json, resume_to=trials or opened.asked)
 
 
 def features(
@@ -99,17 +117,21 @@ def features(
     corpus: CorpusOption = None,
     classes: ClassesOption = None,
     settings: SetOption = None,
+    cache: CacheOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Fill the feature cache for everything a space can ask for. Can be stopped and run again."""
     plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], {})
-    shards = _fill(plan)
+    with ExitStack() as session:
+        shards, how = _fill(plan, session, _remote(cache))
     files = [str(path) for group in shards.values() for path in group]
+    counts = {kind: how[kind] for kind in ("built", "fetched", "found")}
     if as_json:
-        console.print_json({"schema_version": 1, "shards": files})
+        console.print_json({"schema_version": 1, "shards": files, **counts})
     else:
         size = sum(Path(file).stat().st_size for file in files)
-        console.out.print(f"{len(files)} cache files, {size / 2**20:.1f} MiB")
+        origin = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        console.out.print(f"{len(files)} cache files ({origin}), {size / 2**20:.1f} MiB")
 
 
 def find_corpus(path: Path | None, classes: str | None = None, quiet: bool = False) -> Corpus:
@@ -158,14 +180,34 @@ def _announce(plan: Plan) -> None:
     )
 
 
-def _fill(plan: Plan) -> Any:
+def _remote(address: str | None) -> RemoteStore | None:
+    from serhpo.cache import RemoteStore
+
+    return RemoteStore(address) if address else None
+
+
+def _fill(plan: Plan, session: ExitStack, remote: RemoteStore | None) -> tuple[Any, Counter[str]]:
+    """Cache files by extractor, and how many of them were found, fetched and built."""
     from serhpo.search.prepare import fill_features
 
-    with console.progress("features", "utterances, all streams together") as update:
-        return fill_features(plan, update)
+    how: Counter[str] = Counter()
+    with console.streams_progress("features", "utterances") as update:
+
+        def report(stream: StreamProgress, made: Made) -> None:
+            how[made.how] += 1
+            update(stream.stream, stream.done, stream.total, stream.seconds_left)
+
+        return fill_features(plan, report, session, remote), how
 
 
-def _run(study: Study, plan: Plan, shards: Any, as_json: bool, resume_to: int | None = None) -> None:
+def _run(
+    study: Study,
+    plan: Plan,
+    shards: Any,
+    remote: RemoteStore | None,
+    as_json: bool,
+    resume_to: int | None = None,
+) -> None:
     from serhpo.cli.read import print_front
     from serhpo.report import write_report
     from serhpo.search.live import Live
@@ -174,7 +216,7 @@ def _run(study: Study, plan: Plan, shards: Any, as_json: bool, resume_to: int | 
 
     console.say(f"Study {study.name} in {study.path}")
     with Live(console.err, study) as live:
-        run(study, plan.space, make_context(plan, shards, study), live, resume_to)
+        run(study, plan.space, make_context(plan, shards, study, remote), live, resume_to)
     print_front(study, as_json)
     report = write_report(study)
     if not as_json:

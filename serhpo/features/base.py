@@ -23,11 +23,15 @@ class Extractor(Config, ABC):
     Attributes:
         name: The stream's name in configurations and in the cache.
         version: To be raised whenever equal settings would give other numbers than before.
+        cost: CPU seconds per second of audio, roughly; says when a fill is worth worker processes.
+        on_gpu: Whether it computes on the GPU where there is one.
         storage: How the cache keeps the frames; ``int16`` for values in [-1, 1).
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    cost: ClassVar[float] = 0.001
+    on_gpu: ClassVar[bool] = False
     storage: ClassVar[Storage] = "float16"
 
     @property

@@ -56,6 +56,9 @@ class Pretrained(Extractor):
         bf16: Compute in bfloat16: twice as fast where the processor has it, at an error of about 1 %.
     """
 
+    cost: ClassVar[float] = 0.2
+    on_gpu: ClassVar[bool] = True
+
     model: str = Field(min_length=1)
     revision: str | None = None
     layer: Literal["all"] | int = -4

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serhpo.cache import FeatureStore, open_store
+from serhpo.cache import FeatureStore, RemoteStore, fetch, open_store
 from serhpo.corpus.folds import Fold
 from serhpo.corpus.table import Corpus
 from serhpo.features import Extractor
@@ -28,6 +28,7 @@ class TrialContext:
         trials: Folder that holds one folder a trial.
         threads: CPU threads of a trial.
         device: Where trials train: ``cpu``, or ``cuda`` where trials were given GPUs.
+        remote: Where a machine that lacks cache files gets them.
     """
 
     corpus: Corpus
@@ -36,6 +37,7 @@ class TrialContext:
     trials: Path
     threads: int
     device: str
+    remote: RemoteStore | None = None
 
     def data(self, config: TrialConfig, stores: dict[Extractor, FeatureStore]) -> TrainingData:
         """The training data of a configuration; opens what ``stores`` does not hold yet."""
@@ -44,5 +46,7 @@ class TrialContext:
         wanted = {stream: config.features[stream] for stream in config.streams}
         for extractor in wanted.values():
             if extractor not in stores:
+                if self.remote is not None:
+                    fetch(self.shards[extractor], self.remote)
                 stores[extractor] = open_store(self.shards[extractor])
         return from_corpus(self.corpus, {stream: stores[extractor] for stream, extractor in wanted.items()})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -12,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from serhpo import __version__, pareto
-from serhpo.cache import fill, plan
-from serhpo.config import home, read_yaml
+from serhpo.cache import RemoteStore, Shard, cache_folder, plan
+from serhpo.config import read_yaml
 from serhpo.corpus import read_corpus
 from serhpo.corpus.folds import Fold, level, make_folds, require_labels, taking_part
 from serhpo.corpus.table import Corpus
 from serhpo.errors import StudyError
 from serhpo.features import Extractor, key
 from serhpo.search.context import TrialContext
+from serhpo.search.fill import Report, fill_streams
 from serhpo.search.rungs import rung_levels
 from serhpo.search.space import Space, load_space_data
 from serhpo.study import Study, StudySettings, studies_folder
@@ -161,37 +163,41 @@ def reopen(study: Study) -> Plan:
     return plan
 
 
-def fill_features(plan: Plan, progress: Callable[[int, int], None]) -> Shards:
+def fill_features(
+    plan: Plan, report: Report, session: ExitStack, remote: RemoteStore | None = None
+) -> Shards:
     """Compute every feature the space can ask for that the cache does not hold.
 
     Args:
         plan: The search.
-        progress: Called with utterances done and in all, over all features.
+        report: Told of every cache file, with the state of its stream.
+        session: Holds the connection to Ray, if there is enough to compute to start it.
+        remote: A store that several machines share.
 
     Returns:
         Cache files of each extractor, in corpus order.
 
     Raises:
         AudioError: A recording cannot be read; names file and label line.
-        StorageError: The disk is full or cannot be written.
+        StorageError: The disk is full or cannot be written, or the shared store cannot be used.
     """
-    shards = {extractor: plan_of(plan.corpus, extractor) for extractor in plan.space.extractors()}
-    every = [shard for group in shards.values() for shard in group]
-    fill(every, progress=progress)
-    return {extractor: tuple(shard.path for shard in group) for extractor, group in shards.items()}
+    groups = {extractor: plan_of(plan.corpus, extractor) for extractor in plan.space.extractors()}
+    mean = sum(plan.corpus.seconds()) / max(1, len(plan.corpus))
+    fill_streams(groups, mean, session, report, remote)
+    return {extractor: tuple(shard.path for shard in group) for extractor, group in groups.items()}
 
 
-def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Any, ...]:
+def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Shard, ...]:
     """The cache files of one extractor over a corpus."""
-    return plan(corpus, extractor, home() / "cache")
+    return plan(corpus, extractor, cache_folder())
 
 
-def make_context(plan: Plan, shards: Shards, study: Study) -> TrialContext:
+def make_context(plan: Plan, shards: Shards, study: Study, remote: RemoteStore | None = None) -> TrialContext:
     """What the study's trials share."""
     settings = plan.space.search
     device = "cuda" if settings.gpus_per_trial else "cpu"
     trials = study.path / "trials"
-    return TrialContext(plan.corpus, plan.folds, shards, trials, settings.cpus_per_trial, device)
+    return TrialContext(plan.corpus, plan.folds, shards, trials, settings.cpus_per_trial, device, remote)
 
 
 def _lock(plan: Plan) -> dict[str, Any]:

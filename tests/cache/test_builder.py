@@ -149,12 +149,22 @@ def test_a_damaged_shard_is_made_anew_and_the_others_kept(
     assert files(tmp_path / "pairs") == whole
 
 
-def test_progress_counts_utterances_up_to_all(
+def test_progress_is_told_of_every_shard_and_where_it_came_from(
     make_corpus: CorpusMaker, pairs: Any, tmp_path: Path, small_shards: int
 ) -> None:
-    seen: list[tuple[int, int]] = []
-    fill(plan(make_corpus(5), pairs, tmp_path), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(2, 5), (4, 5), (5, 5)]
+    shards = plan(make_corpus(5), pairs, tmp_path)
+    build(shards[1])
+    seen: list[tuple[int, str]] = []
+    fill(shards, progress=lambda made: seen.append((len(made.shard.sources), made.how)))
+    assert seen == [(2, "built"), (2, "found"), (1, "built")]
+
+
+def test_a_shard_that_is_used_again_tells_when(make_corpus: CorpusMaker, pairs: Any, tmp_path: Path) -> None:
+    (path,) = fill(plan(make_corpus(1), pairs, tmp_path))
+    os.utime(path, (1000, 2000))
+    fill(plan(make_corpus(1), pairs, tmp_path))
+    assert path.stat().st_atime > 1e9
+    assert path.stat().st_mtime == 2000
 
 
 def test_filling_in_other_processes(make_corpus: CorpusMaker, tmp_path: Path, small_shards: int) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from serhpo.search.prepare import (
 from serhpo.search.space import Space, load_space, load_space_data
 from serhpo.training.trainer import TrialTraining
 from tests.checkpoints import save_checkpoint
+
+
+def ignore(*told: object) -> None:
+    """Nobody watches the filling."""
 
 
 def tiny_space(folder: Path, layer: int | str = "all") -> Space:
@@ -76,7 +81,7 @@ def test_a_pinned_folder_serves_such_a_space(
 
 def test_a_trial_on_all_layers_of_a_model(small_corpus: Path, checkpoint: Callable[[str], Path]) -> None:
     plan = make_plan(tiny_space(checkpoint("Wav2Vec2")), "tiny", read_corpus(small_corpus))
-    shards = fill_features(plan, lambda done, total: None)
+    shards = fill_features(plan, ignore, ExitStack())
     context = make_context(plan, shards, create_study(plan, "pretrained", shards))
     config = plan.space.trial_config({"streams": "mfcc+wav2vec2"})
     data = context.data(config, {})
@@ -103,7 +108,7 @@ def test_a_study_goes_on_only_with_the_recordings_it_was_made_with(
     space = load_space("smoke").pinned({"streams": "mfcc"})
 
     def features() -> Shards:
-        return fill_features(make_plan(space, "smoke", read_corpus(corpus)), lambda done, total: None)
+        return fill_features(make_plan(space, "smoke", read_corpus(corpus)), ignore, ExitStack())
 
     study = create_study(make_plan(space, "smoke", read_corpus(corpus)), "heard", features())
     check_features(study, features())
