@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from serhpo.cache.builder import AudioSource, Made, Run, Shard, build, fetch, fill, plan
+from serhpo.cache.inventory import CachedFile, inventory, removable, remove
 from serhpo.cache.remote import RemoteStore
 from serhpo.cache.shard import verify
 from serhpo.cache.store import FeatureStore, open_store
@@ -26,6 +27,7 @@ def cache_folder() -> Path:
 
 __all__ = [
     "AudioSource",
+    "CachedFile",
     "FeatureStore",
     "Made",
     "RemoteStore",
@@ -35,7 +37,10 @@ __all__ = [
     "cache_folder",
     "fetch",
     "fill",
+    "inventory",
     "open_store",
     "plan",
+    "removable",
+    "remove",
     "verify",
 ]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from serhpo import __version__
-from serhpo.cli import check, console, corpus, read, search
+from serhpo.cli import cache, check, console, corpus, read, search
 from serhpo.errors import ResourceError, SearchInterruptedError, SerhpoError, UsageError
 
 HELP = """Search joint speech-emotion models: emotion classes and valence/arousal/dominance at once.
@@ -24,6 +24,7 @@ app = typer.Typer(
     help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
 )
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(cache.app, name="cache")
 app.command()(check.check)
 app.command()(search.features)
 app.command()(search.search)
