@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serhpo.cache.builder import AudioSource, Made, Run, Shard, build, fetch, fill, plan
+from serhpo.cache.builder import Made, Run, build, fetch, fill
 from serhpo.cache.inventory import CachedFile, inventory, removable, remove
+from serhpo.cache.planning import AudioSource, Shard, plan
 from serhpo.cache.remote import RemoteStore
 from serhpo.cache.shard import verify
 from serhpo.cache.store import FeatureStore, open_store

@@ -1,16 +1,14 @@
-"""Filling the cache: which shards a corpus needs, and making those that are missing or damaged."""
+"""Filling the cache: making the shards that are missing or damaged, or fetching them from a shared store."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,52 +17,12 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from serhpo.cache.planning import AudioSource, Shard, content_digest
 from serhpo.cache.remote import RemoteStore
 from serhpo.cache.shard import FORMAT, Header, encode, verify, write_shard
-from serhpo.config import digest
 from serhpo.corpus.audio import read_audio
-from serhpo.corpus.table import Corpus
-from serhpo.errors import AudioError, StorageError
-from serhpo.features import Extractor, key
-
-UTTERANCES_PER_SHARD = 128
-"""What is lost when a builder is killed, and the unit handed to parallel workers."""
-
-_YOUNG_NS = 2_000_000_000  # the coarsest time stamps in use, FAT's
-
-
-@dataclass(frozen=True)
-class AudioSource:
-    """One utterance's audio.
-
-    Attributes:
-        path: The recording.
-        start: Seconds from its beginning; None = from the beginning.
-        end: Seconds from its beginning; None = to the end.
-        source: ``label file:line`` that named it, for errors.
-        content: Digest of the recording's bytes when the work was planned.
-    """
-
-    path: Path
-    start: float | None
-    end: float | None
-    source: str
-    content: str
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One file of the cache and all that is needed to make it.
-
-    Attributes:
-        path: Where it lies; its name is its key.
-        extractor: Makes the features.
-        sources: The utterances, in order.
-    """
-
-    path: Path
-    extractor: Extractor
-    sources: tuple[AudioSource, ...]
+from serhpo.errors import StorageError
+from serhpo.features import Extractor
 
 
 class Made(NamedTuple):
@@ -76,23 +34,6 @@ class Made(NamedTuple):
 
 Run = Callable[[Callable[[Shard], Made], Sequence[Shard]], Iterable[Made]]
 """What runs the builders: has ``map``'s signature, so ``map`` or an executor's ``map`` will do."""
-
-
-def plan(corpus: Corpus, extractor: Extractor, root: Path) -> tuple[Shard, ...]:
-    """The shards that hold the features of a corpus, in its order; reads all audio, writes nothing.
-
-    Raises:
-        AudioError: A recording cannot be read.
-    """
-    columns = (corpus.column(name) for name in ("audio", "start", "end", "source"))
-    sources = [
-        AudioSource(Path(path), start, end, source, _content(Path(path), source))
-        for path, start, end, source in zip(*columns, strict=True)
-    ]
-    return tuple(
-        _shard(tuple(sources[first : first + UTTERANCES_PER_SHARD]), extractor, root)
-        for first in range(0, len(sources), UTTERANCES_PER_SHARD)
-    )
 
 
 def fill(
@@ -197,16 +138,11 @@ def _fetched(path: Path, remote: RemoteStore) -> bool:
     return True
 
 
-def _shard(sources: tuple[AudioSource, ...], extractor: Extractor, root: Path) -> Shard:
-    name = digest(FORMAT, key(extractor), [[source.content, source.start, source.end] for source in sources])
-    return Shard(root / extractor.name / f"{name}.arrow", extractor, sources)
-
-
 def _extract(shard: Shard) -> list[NDArray[Any]]:
     utterances = [_features(source, shard.extractor) for source in shard.sources]
     for source in shard.sources:
-        if _content(source.path, source.source) != source.content:
-            raise _error(source, "it was changed while its features were computed")
+        if content_digest(source.path, source.source) != source.content:
+            raise source.error("it was changed while its features were computed")
     return utterances
 
 
@@ -214,7 +150,7 @@ def _features(source: AudioSource, extractor: Extractor) -> NDArray[Any]:
     audio = read_audio(source.path, source.start, source.end, source.source)
     frames = extractor.extract(audio)
     if not np.isfinite(frames).all() or not np.isfinite(stored := encode(frames, extractor.storage)).all():
-        raise _error(source, f"its {extractor.name} features are not finite in {extractor.storage}")
+        raise source.error(f"its {extractor.name} features are not finite in {extractor.storage}")
     return stored
 
 
@@ -281,36 +217,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _content(path: Path, source: str) -> str:
-    """Digest of a recording's bytes.
-
-    Remembered while size and time of change stay the same, since every extractor asks, but not for a
-    file so young that a second change could carry the same time (as git does for its index).
-    """
-    try:
-        status = path.stat()
-        if time.time_ns() - status.st_mtime_ns < _YOUNG_NS:
-            return _hash(path)
-        return _remembered_hash(path, status.st_size, status.st_mtime_ns)
-    except OSError as error:
-        named = f"{path}, named in {source}"
-        raise AudioError(f"Cannot use the recording {path.name}: {error.strerror}", where=named) from error
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-@lru_cache(maxsize=1_000_000)
-def _remembered_hash(path: Path, size: int, changed_ns: int) -> str:
-    return _hash(path)
-
-
-def _error(source: AudioSource, reason: str) -> AudioError:
-    return AudioError(
-        f"Cannot use the recording {source.path.name}: {reason}",
-        where=f"{source.path}, named in {source.source}",
-    )

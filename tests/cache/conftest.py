@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from serhpo.cache import builder
+from serhpo.cache import planning
 from serhpo.corpus.table import Corpus, LabelScheme
 from serhpo.features import Extractor
 
@@ -47,7 +47,7 @@ def pairs(monkeypatch: pytest.MonkeyPatch) -> Pairs:
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> int:
     """Shards of two utterances, so that a small corpus has several."""
-    monkeypatch.setattr(builder, "UTTERANCES_PER_SHARD", 2)
+    monkeypatch.setattr(planning, "UTTERANCES_PER_SHARD", 2)
     return 2
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from serhpo.cache import Shard, build, builder, fill, open_store, plan, verify
+from serhpo.cache import Shard, build, builder, fill, open_store, plan, planning, verify
 from serhpo.corpus.table import Corpus
 from serhpo.errors import AudioError, StorageError
 from serhpo.features import Extractor, Waveform
@@ -39,9 +39,9 @@ def rewrite(corpus: Corpus, index: int) -> None:
 
 
 def test_consecutive_utterances_share_a_shard(make_corpus: CorpusMaker, pairs: Any, tmp_path: Path) -> None:
-    shards = plan(make_corpus(builder.UTTERANCES_PER_SHARD + 3), pairs, tmp_path)
-    assert [len(shard.sources) for shard in shards] == [builder.UTTERANCES_PER_SHARD, 3]
-    assert builder.UTTERANCES_PER_SHARD <= 512
+    shards = plan(make_corpus(planning.UTTERANCES_PER_SHARD + 3), pairs, tmp_path)
+    assert [len(shard.sources) for shard in shards] == [planning.UTTERANCES_PER_SHARD, 3]
+    assert planning.UTTERANCES_PER_SHARD <= 512
     assert all(shard.path.parent == tmp_path / "pairs" for shard in shards)
 
 
@@ -83,8 +83,8 @@ def test_a_recording_that_has_rested_is_hashed_once_a_process(
     path, then = Path(corpus.column("audio")[0]), time.time() - 60
     os.utime(path, (then, then))
     hashed: list[Path] = []
-    original = builder._hash
-    monkeypatch.setattr(builder, "_hash", lambda path: hashed.append(path) or original(path))
+    original = planning._hash
+    monkeypatch.setattr(planning, "_hash", lambda path: hashed.append(path) or original(path))
     first = names(plan(corpus, pairs, tmp_path))
     assert names(plan(corpus, pairs, tmp_path)) == first
     assert hashed == [path]

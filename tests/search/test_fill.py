@@ -11,7 +11,7 @@ import pytest
 import ray
 import soundfile
 
-from serhpo.cache import Made, Shard, builder, plan, verify
+from serhpo.cache import Made, Shard, build, plan, planning, verify
 from serhpo.cluster import connected
 from serhpo.corpus.table import Corpus, LabelScheme
 from serhpo.errors import AudioError
@@ -34,7 +34,7 @@ def make_corpus(folder: Path, utterances: int) -> Corpus:
 @pytest.fixture
 def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Shard, ...]:
     """Four shards of two utterances."""
-    monkeypatch.setattr(builder, "UTTERANCES_PER_SHARD", 2)
+    monkeypatch.setattr(planning, "UTTERANCES_PER_SHARD", 2)
     return plan(make_corpus(tmp_path / "corpus", 8), Waveform(), tmp_path / "cache")
 
 
@@ -73,8 +73,8 @@ def test_the_time_left_follows_from_what_was_computed_alone(shards: tuple[Shard,
 def test_ray_tasks_build_every_shard_and_find_those_that_are_there(
     shards: tuple[Shard, ...], local_ray: None
 ) -> None:
-    builder.build(shards[2])
-    made = list(ray_map(builder.build, iter(shards)))
+    build(shards[2])
+    made = list(ray_map(build, iter(shards)))
     assert {item.shard.path: item.how for item in made} == {
         shard.path: "found" if shard is shards[2] else "built" for shard in shards
     }
@@ -84,7 +84,7 @@ def test_ray_tasks_build_every_shard_and_find_those_that_are_there(
 def test_an_error_in_a_task_is_the_error_itself(shards: tuple[Shard, ...], local_ray: None) -> None:
     shards[1].sources[0].path.write_bytes(b"RIFF")
     with pytest.raises(AudioError) as caught:
-        list(ray_map(builder.build, shards))
+        list(ray_map(build, shards))
     assert "2.wav" in str(caught.value.where)
     assert "labels.txt:3" in str(caught.value.where)
 
@@ -103,7 +103,7 @@ def test_ray_is_started_only_where_it_is_worth_it(
     used: list[bool] = []
     original = fill.ray_map
     monkeypatch.setattr(fill, "ray_map", lambda *args: used.append(True) or original(*args))
-    builder.build(shards[0])
+    build(shards[0])
     seen: list[tuple[int, str]] = []
     with ExitStack() as session:
         fill_streams(
