@@ -1,0 +1,143 @@
+"""Record learning curves of random configurations, for searches that are replayed without training.
+
+    python benchmarks/record_curves.py [--corpus-seed 0] [--configurations 200] [--out FILE] [--minutes M]
+
+Every configuration is drawn from a space with small widths (``full`` by default) and trained on 300
+synthetic utterances in two folds for 27 epochs, with nothing pruned. One row a configuration goes into a
+Parquet file, written anew after each: whatever ends the run, the next one goes on from there. Equal
+arguments draw equal configurations, so the curves of two corpora can be told apart from luck.
+
+The curves are of synthesised speech. They are there to compare searches, and say nothing about people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"  # one process, one core: before numpy and torch read them
+
+import optuna  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+import torch  # noqa: E402
+
+from serhpo.config import home  # noqa: E402
+from serhpo.corpus import read_corpus  # noqa: E402
+from serhpo.corpus.synthetic import synthesise  # noqa: E402
+from serhpo.errors import ConfigError  # noqa: E402
+from serhpo.features import Extractor  # noqa: E402
+from serhpo.files import replace_file  # noqa: E402
+from serhpo.search.context import TrialContext  # noqa: E402
+from serhpo.search.prepare import Plan, fill_features, make_plan  # noqa: E402
+from serhpo.search.space import Space, load_space  # noqa: E402
+from serhpo.training.config import TrialConfig  # noqa: E402
+from serhpo.training.fold import NonFiniteError  # noqa: E402
+from serhpo.training.trainer import TrialTraining  # noqa: E402
+
+SPEAKERS, UTTERANCES = 10, 30  # 300 with one of the four classes
+SEED = 2025  # of the configurations
+CURVES = ("ua", "ccc", "se_ua", "se_ccc", "seconds")
+
+Row = dict[str, Any]
+
+
+def capped(space: Space, width: int, epochs: int) -> Space:
+    """The space with no width above ``width``, so that a configuration trains in minutes on one core."""
+    data = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    for name, parameter in data["parameters"].items():
+        if name.endswith("width") and "choice" in parameter:
+            smallest = min(parameter["choice"])
+            parameter["choice"] = [w for w in parameter["choice"] if w <= max(width, smallest)]
+    data["search"] = {**data.get("search", {}), "epochs": epochs}
+    data["protocol"] = {"name": "holdout", "folds": 2}
+    return Space.model_validate(data)
+
+
+def configurations(space: Space) -> Iterator[tuple[dict[str, Any], TrialConfig]]:
+    """Random points of a space for ever, the same at every call; those that are no configuration left out."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=SEED))
+    while True:
+        assignment = space.suggest(study.ask())
+        try:
+            yield assignment, space.trial_config(assignment)
+        except ConfigError:
+            continue
+
+
+def read_rows(path: Path) -> list[Row]:
+    return pq.read_table(path).to_pylist() if path.exists() else []
+
+
+def write_rows(path: Path, rows: list[Row], notes: dict[str, str]) -> None:
+    table = pa.Table.from_pylist(rows).replace_schema_metadata(notes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+
+def train(config: TrialConfig, context: TrialContext, stores: dict[Extractor, Any], seed: int) -> Row | None:
+    """One configuration's curves, or None where training diverged."""
+    training = TrialTraining(config, context.data(config, stores), context.folds, seed)
+    try:
+        results = [training.run_epoch() for _ in range(config.epochs)]
+    except NonFiniteError:
+        return None
+    return {name: [round(float(getattr(result, name)), 5) for result in results] for name in CURVES}
+
+
+def corpus_plan(space: Space, name: str, seed: int) -> Plan:
+    folder = home() / "curves" / f"corpus-{seed}"
+    if not folder.is_dir():
+        synthesise(folder, SPEAKERS, UTTERANCES, seed)
+    return make_plan(space, name, read_corpus(folder))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--space", default="full")
+    parser.add_argument("--width", type=int, default=32, help="largest width")
+    parser.add_argument("--epochs", type=int, default=27)
+    parser.add_argument("--corpus-seed", type=int, default=0)
+    parser.add_argument("--configurations", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=90.0, help="begin no configuration after these")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/curves-SEED.parquet")
+    args = parser.parse_args()
+
+    torch.set_num_threads(1)
+    began = time.monotonic()
+    out = args.out or Path(__file__).parent / f"curves-{args.corpus_seed}.parquet"
+    space = capped(load_space(args.space), args.width, args.epochs)
+    plan = corpus_plan(space, args.space, args.corpus_seed)
+    context = TrialContext(
+        plan.corpus, plan.folds, fill_features(plan, lambda *_: None), out.parent, 1, "cpu"
+    )
+    notes = {"space": json.dumps(space.model_dump(mode="json", by_alias=True, exclude_unset=True))}
+    rows, stores = read_rows(out), {}
+    known = {row["configuration"]: row for row in rows}
+    for number, (assignment, config) in enumerate(configurations(space)):
+        if number >= args.configurations or time.monotonic() - began > args.minutes * 60:
+            break
+        text = json.dumps(assignment)
+        if number in known:
+            if known[number]["parameters"] != text:
+                sys.exit(f"{out} was recorded from another space: name another --out")
+            continue
+        curves = train(config, context, stores, seed=number)
+        rows.append(
+            {"configuration": number, "parameters": text, "diverged": curves is None, **(curves or {})}
+        )
+        write_rows(out, rows, notes)
+        last = "diverged" if curves is None else f"UA {curves['ua'][-1]:.3f}, CCC {curves['ccc'][-1]:.3f}"
+        spent = (time.monotonic() - began) / 60
+        print(f"{number + 1}/{args.configurations}: {last}; {spent:.1f} min", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
