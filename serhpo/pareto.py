@@ -63,7 +63,11 @@ def ranks(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.int6
 
     O(n log n) for two objectives (Jensen 2003).
     """
-    turned = losses(values, objectives)
+    return loss_ranks(losses(values, objectives))
+
+
+def loss_ranks(turned: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Like :func:`ranks`, of what :func:`losses` returns."""
     finite = np.isfinite(turned).all(axis=1)
     result = np.zeros(len(turned), dtype=np.int64)
     if finite.any():

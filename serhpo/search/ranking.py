@@ -1,69 +1,204 @@
 """Who survives a rung: rankings of trials on several objectives at once.
 
-A ranking answers, for every trial recorded at a rung, whether it belongs to the kept fraction
-``1 / reduction_factor``. The rule of halving (:mod:`serhpo.search.rungs`) does not know how.
+A ranking answers whether a trial recorded at a rung belongs to the kept fraction
+``1 / reduction_factor``. The rule of halving (:mod:`serhpo.search.rungs`) does not know how. Objectives
+are scaled to their range over the rung, so that no unit weighs more than another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
+import moocore
 import numpy as np
 from numpy.typing import NDArray
 
 from serhpo import pareto
+from serhpo.errors import unknown_name
 
 Losses = NDArray[np.float64]
 """``(trials, objectives)``, smaller is better, +inf where a trial broke."""
 
-Ranking = Callable[[Losses, int, float], bool]
-"""``ranking(losses, index, quota)``: is the trial in row ``index`` among the best ``quota`` rows?"""
+Order = NDArray[np.int64]
+"""Row numbers, the best first."""
 
 
-def best_in_any(losses: Losses, index: int, quota: float) -> bool:
-    """Kept when fewer than ``quota`` trials are better in at least one single objective."""
-    better = (losses < losses[index]).sum(axis=0)
-    return bool((better < quota).any())
+class Ranking(Protocol):
+    """One way to tell who goes on."""
+
+    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+        """Whether row ``index``, which is finite, is among the best ``quota`` rows."""
 
 
-def nondominated(losses: Losses, index: int, quota: float) -> bool:
-    """Kept when among the first ``quota`` by domination rank, then by spread inside the front.
+@dataclass(frozen=True)
+class NonDominated:
+    """Front after front (Deb et al. 2002); where a front has to be divided, in the order of ``spread``."""
 
-    Inside one front trials are ordered by an epsilon-net: each next one is the farthest from those
-    already taken, on objectives scaled to the front's range (Salinas et al. 2021, "A multi-objective
-    perspective on jointly tuning hardware and hyperparameters").
+    spread: Callable[[Losses], Order]
+
+    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+        """See :class:`Ranking`. O(n log n) for two objectives."""
+        ranks = pareto.loss_ranks(losses)
+        ahead = int((ranks < ranks[index]).sum())
+        if ahead >= quota:
+            return False
+        members = np.flatnonzero(ranks == ranks[index])
+        if ahead + len(members) <= quota:
+            return True
+        order = members[self.spread(scaled(losses)[members])]
+        return ahead + int(np.flatnonzero(order == index)[0]) < quota
+
+
+@dataclass(frozen=True)
+class Single:
+    """One objective alone; of equal values none is preferred."""
+
+    column: int
+
+    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+        """See :class:`Ranking`."""
+        return int((losses[:, self.column] < losses[index, self.column]).sum()) < quota
+
+
+@dataclass(frozen=True)
+class Scalarised:
+    """The plain sum of all objectives, each scaled to its range over the rung."""
+
+    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+        """See :class:`Ranking`."""
+        sums = scaled(losses).sum(axis=1).round(12)  # equal sums are equal whatever was added first
+        return int((sums < sums[index]).sum()) < quota
+
+
+@dataclass(frozen=True)
+class Either:
+    """Kept when among the best in at least one single objective."""
+
+    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+        """See :class:`Ranking`."""
+        return bool(((losses < losses[index]).sum(axis=0) < quota).any())
+
+
+@dataclass(frozen=True)
+class Union:
+    """Kept when any of several rankings keeps it."""
+
+    members: tuple[Ranking, ...]
+
+    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+        """See :class:`Ranking`."""
+        return any(member.survives(losses, index, quota) for member in self.members)
+
+
+def scaled(losses: Losses) -> Losses:
+    """Every objective on 0 … 1 over the finite rows; a row that is not finite stays +inf."""
+    finite = np.isfinite(losses).all(axis=1)
+    if not finite.any():
+        return losses
+    low, high = losses[finite].min(axis=0), losses[finite].max(axis=0)
+    result: Losses = (losses - low) / np.where(high > low, high - low, 1.0)
+    return result
+
+
+def epsilon_net(front: Losses) -> Order:
+    """Each next row the farthest from all before it; the best sum first, of equals the first row.
+
+    After Salinas et al. 2021, "A multi-objective perspective on jointly tuning hardware and
+    hyperparameters". Distances count to 12 decimals. O(n log n) for two objectives, else O(n²).
     """
-    objectives = [pareto.Objective(metric=str(i), direction="minimise") for i in range(losses.shape[1])]
-    ranks = pareto.ranks(losses, objectives)
-    ahead = int((ranks < ranks[index]).sum())
-    members = np.flatnonzero(ranks == ranks[index])
-    if ahead >= quota:
-        return False
-    if ahead + len(members) <= quota:
-        return True
-    position = list(members[epsilon_net(losses[members])]).index(index)
-    return ahead + position < quota
-
-
-def union(losses: Losses, index: int, quota: float) -> bool:
-    """Kept when kept by :func:`nondominated` or by :func:`best_in_any`.
-
-    Strict domination alone loses trials whose curves cross; this never did worse than no pruning.
-    """
-    return best_in_any(losses, index, quota) or nondominated(losses, index, quota)
-
-
-def epsilon_net(losses: Losses) -> NDArray[np.int64]:
-    """Order of (finite) rows such that each is the farthest from all before it; starts with the best sum."""
-    span = np.ptp(losses, axis=0)
-    scaled = (losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0)
-    order = [int(np.argmin(scaled.sum(axis=1)))]
-    distance = np.full(len(scaled), np.inf)
-    while len(order) < len(scaled):
-        distance = np.minimum(distance, np.linalg.norm(scaled - scaled[order[-1]], axis=1))
+    start = int(np.argmin(front.sum(axis=1).round(12)))
+    if front.shape[1] == 2:
+        return _net_of_a_curve(front, start)
+    order, distance = [start], np.full(len(front), np.inf)
+    while len(order) < len(front):
+        distance = np.minimum(distance, np.linalg.norm(front - front[order[-1]], axis=1).round(12))
         distance[order] = -1.0
         order.append(int(np.argmax(distance)))
     return np.array(order)
 
 
-RANKINGS: dict[str, Ranking] = {"union": union, "nondominated": nondominated, "best_in_any": best_in_any}
+def _net_of_a_curve(front: Losses, start: int) -> Order:
+    """The same for a front of two objectives.
+
+    It is a falling curve: walking along it, the distance to the row one comes from only grows. So the
+    nearest chosen row is a neighbour on the curve, and between two of them the farthest row is where the
+    distances to both cross.
+    """
+    curve, rows, place = np.unique(front, axis=0, return_index=True, return_inverse=True)
+
+    def apart(one: int, other: int) -> float:
+        return round(float(np.hypot(*(curve[one] - curve[other]))), 12) if 0 <= other < len(curve) else np.inf
+
+    gaps: list[tuple[float, int, int, int, int]] = []
+
+    def add_gap(left: int, right: int) -> None:
+        if right - left < 2:
+            return
+        low, high = left + 1, right  # the first place not nearer to the left end than to the right
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if apart(middle, left) < apart(middle, right) else (low, middle)
+        options = [
+            (-min(apart(at, left), apart(at, right)), int(rows[at]), at, left, right)
+            for at in (low - 1, low)
+            if left < at < right
+        ]
+        heapq.heappush(gaps, min(options))
+
+    at = int(place[start])
+    order = [int(rows[at])]
+    add_gap(-1, at)
+    add_gap(at, len(curve))
+    while gaps:
+        _, row, at, left, right = heapq.heappop(gaps)
+        order.append(row)
+        add_gap(left, at)
+        add_gap(at, right)
+    return np.array([*order, *np.setdiff1d(np.arange(len(front)), rows)])  # copies add nothing: last
+
+
+def crowding(front: Losses) -> Order:
+    """The loneliest first: largest crowding distance (Deb et al. 2002), the ends of the front before all."""
+    distance = np.zeros(len(front))
+    for column in front.T:
+        order = np.argsort(column, kind="stable")
+        distance[order[1:-1]] += column[order[2:]] - column[order[:-2]]
+        distance[order[[0, -1]]] = np.inf
+    return np.argsort(-distance.round(12), kind="stable")
+
+
+def contribution(front: Losses) -> Order:
+    """Who would be missed most first: the hypervolume that only this row dominates (Emmerich et al. 2005).
+
+    The reference point lies a tenth of the rung's range beyond its worst values.
+    """
+    volumes = moocore.hv_contributions(front, ref=np.full(front.shape[1], 1.1))
+    return np.argsort(-volumes.round(12), kind="stable")
+
+
+NET = NonDominated(epsilon_net)
+RANKINGS: dict[str, Ranking] = {
+    "union": Union((Either(), NET)),
+    "either": Either(),
+    "epsilon_net": NET,
+    "crowding": NonDominated(crowding),
+    "hypervolume": NonDominated(contribution),
+    "scalarised": Scalarised(),
+}
+
+
+def make_ranking(name: str, objectives: Sequence[pareto.Objective]) -> Ranking:
+    """The ranking of a name in :data:`RANKINGS`, or by the single objective of that name.
+
+    Raises:
+        UsageError: There is no such ranking and no such objective.
+    """
+    metrics = [objective.metric for objective in objectives]
+    if name in metrics:
+        return Single(metrics.index(name))
+    if name not in RANKINGS:
+        raise unknown_name("ranking", name, [*RANKINGS, *metrics])
+    return RANKINGS[name]

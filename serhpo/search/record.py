@@ -14,13 +14,14 @@ from serhpo.study import Study
 from serhpo.study.ledger import Ledger
 
 EpochRow = Mapping[str, Any]
-"""One ledger row: ``trial``, ``epoch`` and the fields of an ``EpochResult``."""
+"""One ledger row: ``trial``, ``epoch``, the fields of an ``EpochResult``, and at a rung its ``decision``."""
 
 
 class Record:
     """The epochs of a study and the rungs that follow from them.
 
-    Opening it replays the ledger, so the rungs stand exactly as when the last driver ended.
+    Opening it replays the ledger, decisions included, so the rungs stand exactly as when the last driver
+    ended.
 
     Attributes:
         fatal: An error that no later trial could escape (a full disk, say); ends the search.
@@ -36,14 +37,21 @@ class Record:
         self._ledger = Ledger(study.path / "epochs.jsonl")
         for row in study.epochs():
             self._rows.setdefault(row["trial"], {})[row["epoch"]] = row
-            rungs.report(row["trial"], row["epoch"], objective_values(row, study.objectives))
+            values = objective_values(row, study.objectives)
+            rungs.report(row["trial"], row["epoch"], values, row.get("decision"))
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         # Tune pickles its callbacks into a snapshot that nobody reads; an open ledger must not follow.
         return dict, ()
 
     def add(self, row: EpochRow) -> bool:
-        """Take note of an epoch; False where it was known already or could not be written."""
+        """Take note of an epoch, and of what its rung decided.
+
+        Returns:
+            False where it was known already or could not be written.
+        """
+        if decision := self.rungs.decision(row["trial"], row["epoch"]):
+            row = {**row, "decision": decision.to_json()}
         with self.guarded():
             if self._ledger.append(row):
                 self._rows.setdefault(row["trial"], {})[row["epoch"]] = row

@@ -7,13 +7,15 @@ waits for a rung to fill.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
 from serhpo import pareto
-from serhpo.search.ranking import RANKINGS
+from serhpo.search.ranking import make_ranking
+from serhpo.search.settings import SearchSettings
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,22 @@ class Decision:
     Attributes:
         trial: Trial number.
         rung: Epoch of the rung.
-        position: Domination rank at that moment, 0 for the rung's front.
+        rank: Domination rank at that moment, 0 for the rung's front.
         recorded: Trials recorded at the rung, this one included.
         keep: Whether the trial goes on.
+        control: It goes on whatever its rank, to tell how far early values can be trusted.
     """
 
     trial: int
     rung: int
-    position: int
+    rank: int
     recorded: int
     keep: bool
+    control: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What the ledger's line of that trial and epoch says about it."""
+        return {name: value for name, value in asdict(self).items() if name not in ("trial", "rung")}
 
 
 @dataclass
@@ -43,36 +51,56 @@ class _Rung:
 
 
 class Rungs:
-    """The rungs of one search: ``grace_period · reduction_factorᵏ`` epochs, below ``epochs``."""
+    """The rungs of one search: ``grace_period · reduction_factorᵏ`` epochs, below ``epochs``.
 
-    def __init__(
-        self,
-        objectives: Sequence[pareto.Objective],
-        *,
-        epochs: int,
-        grace_period: int,
-        reduction_factor: int,
-        ranking: str,
-    ) -> None:
+    Args:
+        objectives: What trials are compared on.
+        settings: The space's ``search`` section.
+
+    Attributes:
+        objectives: As given.
+        epochs: Epochs of a trial that is never stopped.
+    """
+
+    def __init__(self, objectives: Sequence[pareto.Objective], settings: SearchSettings) -> None:
         self.objectives = tuple(objectives)
-        self.epochs = epochs
-        self._reduction_factor = reduction_factor
-        self._survives = RANKINGS[ranking]
-        self._rungs = {level: _Rung(level) for level in rung_levels(epochs, grace_period, reduction_factor)}
+        self.epochs = settings.epochs
+        self._reduction_factor = settings.reduction_factor
+        self._ranking = make_ranking(settings.ranking, objectives)
+        self._control_places = control_places(settings.trials, settings.controls)
+        self._controls: set[int] = set()
+        levels = rung_levels(settings.epochs, settings.grace_period, settings.reduction_factor)
+        self._rungs = {level: _Rung(level) for level in levels}
 
-    def report(self, trial: int, epoch: int, values: Sequence[float]) -> Decision | None:
+    def report(
+        self, trial: int, epoch: int, values: Sequence[float], decided: Mapping[str, Any] | None = None
+    ) -> Decision | None:
         """Record what a trial reached at an epoch; a decision where that epoch is a rung, else None.
 
         Reporting a trial twice at a rung changes nothing and repeats the first decision, so a resumed
         search may replay its ledger, and a restarted trial its last epoch.
+
+        Args:
+            trial: Trial number.
+            epoch: Epochs trained.
+            values: One per objective, raw.
+            decided: :meth:`Decision.to_json` of an earlier run, which stands as it is.
         """
         rung = self._rungs.get(epoch)
         if rung is None:
             return None
         if trial not in rung.decisions:
             rung.values[trial] = tuple(values)
-            rung.decisions[trial] = self._decide(rung, trial)
+            decision = Decision(trial, epoch, **decided) if decided else self._decide(rung, trial)
+            rung.decisions[trial] = decision
+            if decision.control:
+                self._controls.add(trial)
         return rung.decisions[trial]
+
+    def decision(self, trial: int, epoch: int) -> Decision | None:
+        """What was decided on a trial at an epoch; None where nothing was."""
+        rung = self._rungs.get(epoch)
+        return rung.decisions.get(trial) if rung else None
 
     def stopped(self, trial: int) -> Decision | None:
         """The decision that stopped a trial, or None while it may go on."""
@@ -84,16 +112,28 @@ class Rungs:
 
     def _decide(self, rung: _Rung, trial: int) -> Decision:
         losses = pareto.losses(list(rung.values.values()), self.objectives)
-        index = list(rung.values).index(trial)
-        quota = max(1.0, len(losses) / self._reduction_factor)
+        index, recorded = len(losses) - 1, len(losses)
+        first = rung is next(iter(self._rungs.values()))
         finite = bool(np.isfinite(losses[index]).all())
+        control = finite and (trial in self._controls or (first and recorded in self._control_places))
+        quota = max(1.0, recorded / self._reduction_factor)
         return Decision(
             trial=trial,
             rung=rung.epoch,
-            position=int(pareto.ranks(list(rung.values.values()), self.objectives)[index]),
-            recorded=len(losses),
-            keep=finite and self._survives(losses, index, quota),
+            rank=int(pareto.loss_ranks(losses)[index]),
+            recorded=recorded,
+            keep=control or (finite and self._ranking.survives(losses, index, quota)),
+            control=control,
         )
+
+
+def control_places(trials: int, controls: int) -> frozenset[int]:
+    """Which trials to reach the first rung are controls, counted from 1: spread evenly over the search.
+
+    At most one in twenty trials, so that a short search does not spend itself on them.
+    """
+    controls = min(controls, trials // 20)
+    return frozenset(round((place + 0.5) * trials / controls) for place in range(controls))
 
 
 def rung_levels(epochs: int, grace_period: int, reduction_factor: int) -> list[int]:
@@ -112,7 +152,7 @@ def expected_epochs(trials: int, epochs: int, grace_period: int, reduction_facto
     either of two unrelated objectives is enough, with 1 − (1 − 1/η)².
     """
     share = 1 / reduction_factor
-    keep = share if ranking == "nondominated" else 1 - (1 - share) ** 2
+    keep = 1 - (1 - share) ** 2 if ranking in ("union", "either") else share
     spent, alive, previous = 0.0, float(trials), 0
     for level in [*rung_levels(epochs, grace_period, reduction_factor), epochs]:
         spent += alive * (level - previous)

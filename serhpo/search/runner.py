@@ -71,7 +71,7 @@ def run(
         if resume_to is not None:
             study.count_resume(resume_to)
         listener.phase("starting Ray workers")
-        record = Record(study, _rungs(study, space))
+        record = Record(study, Rungs(study.objectives, space.search))
         try:
             _fit(study, space, context, listener, record, interrupted)
         finally:
@@ -84,17 +84,6 @@ def run(
             raise record.fatal
         _stop_if(interrupted(), study)
         _conclude(study, space, context, listener, interrupted)
-
-
-def _rungs(study: Study, space: Space) -> Rungs:
-    settings = space.search
-    return Rungs(
-        study.objectives,
-        epochs=settings.epochs,
-        grace_period=settings.grace_period,
-        reduction_factor=settings.reduction_factor,
-        ranking=settings.ranking,
-    )
 
 
 def _fit(

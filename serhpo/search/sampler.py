@@ -213,7 +213,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
                 "epoch": last["epoch"],
                 "values": values,
                 "rung": cut.rung,
-                "rung_position": cut.position,
+                "rung_position": cut.rank,
             }
             self._tell(number, TrialState.PRUNED, notes)
         else:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from serhpo.config import Config
+
+RENAMED = {"nondominated": "epsilon_net", "best_in_any": "either"}
+"""Rankings as studies of version 0.1 name them."""
 
 
 class SearchSettings(Config):
@@ -17,7 +20,10 @@ class SearchSettings(Config):
         epochs: Epochs of a trial that is never pruned.
         grace_period: First rung, in epochs; no trial is pruned before.
         reduction_factor: One in this many trials survives a rung (ASHA's eta).
-        ranking: How trials at a rung are compared, see :mod:`serhpo.search.ranking`.
+        ranking: How trials at a rung are compared, see :mod:`serhpo.search.ranking`; an objective's name
+            compares on that one alone.
+        controls: Trials that are never pruned, spread over the search, at most one in twenty: they show
+            how well values at a rung foretell final ones.
         sampler: Who proposes: Optuna's multi-objective TPE, NSGA-II, or uniform random.
         startup_trials: Random trials before TPE learns from what it has seen.
         concurrent: Trials at a time at most; None for as many as the machine or cluster holds.
@@ -31,7 +37,10 @@ class SearchSettings(Config):
     epochs: int = Field(27, ge=1)
     grace_period: int = Field(1, ge=1)
     reduction_factor: int = Field(3, ge=2)
-    ranking: Literal["union", "nondominated", "best_in_any"] = "union"
+    ranking: Literal[
+        "union", "either", "epsilon_net", "crowding", "hypervolume", "scalarised", "ua", "ccc"
+    ] = "union"
+    controls: int = Field(3, ge=0)
     sampler: Literal["tpe", "nsga2", "random"] = "tpe"
     startup_trials: int = Field(20, ge=1)
     concurrent: int | None = Field(None, ge=1)
@@ -39,6 +48,11 @@ class SearchSettings(Config):
     gpus_per_trial: float = Field(0.0, ge=0.0)
     max_failures: int = Field(3, ge=0)
     seed: int = Field(0, ge=0)
+
+    @field_validator("ranking", mode="before")
+    @classmethod
+    def _renamed(cls, ranking: object) -> object:
+        return RENAMED.get(ranking, ranking) if isinstance(ranking, str) else ranking
 
     @model_validator(mode="after")
     def _grace_within_epochs(self) -> SearchSettings:

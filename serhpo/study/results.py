@@ -33,7 +33,7 @@ def _flat(trial: TrialRecord, row: Mapping[str, Any]) -> dict[str, Any]:
     """A trial as one row: the figures are those of the epoch that stands for it."""
     head = {"number": trial.number, "state": trial.state, "epoch": trial.epoch}
     ending = {name: trial.notes.get(name) for name in ("rung", "reason")}
-    measured = {name: value for name, value in row.items() if name not in ("trial", "epoch")}
+    measured = {name: value for name, value in row.items() if name not in ("trial", "epoch", "decision")}
     params = {f"params.{name}": value for name, value in trial.params.items()}
     return {**head, **ending, **measured, **(trial.values or {}), **params}
 

@@ -32,14 +32,7 @@ def make_space(parameters: dict[str, Any] | None = None, *, checked: bool = True
 
 
 def make_rungs(space: Space) -> Rungs:
-    s = space.search
-    return Rungs(
-        standard_objectives(4),
-        epochs=s.epochs,
-        grace_period=s.grace_period,
-        reduction_factor=s.reduction_factor,
-        ranking=s.ranking,
-    )
+    return Rungs(standard_objectives(4), space.search)
 
 
 def make_study(path: Path, space: Space) -> Study:

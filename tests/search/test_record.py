@@ -1,6 +1,8 @@
 import errno
 import math
 import pickle
+import random
+import shutil
 
 import pytest
 
@@ -8,13 +10,15 @@ from serhpo.errors import StorageError, StudyError, StudyLockedError
 from serhpo.pareto import Objective, standard_objectives
 from serhpo.search.record import Record, best_epoch, objective_values
 from serhpo.search.rungs import Rungs
-from serhpo.study.ledger import read_ledger
+from serhpo.search.settings import SearchSettings
+from serhpo.study import Study
+from serhpo.study.ledger import Ledger, read_ledger
 
 BOTH = standard_objectives(4)
 
 
 def rungs() -> Rungs:
-    return Rungs(BOTH, epochs=9, grace_period=1, reduction_factor=3, ranking="union")
+    return Rungs(BOTH, SearchSettings(epochs=9, grace_period=1, reduction_factor=3))
 
 
 def row(trial: int, epoch: int, ua: float, ccc: float | None) -> dict:
@@ -36,18 +40,77 @@ def test_a_reopened_record_stands_where_the_last_one_ended(study):
     for r in ROWS:
         decisions.append(first.rungs.report(r["trial"], r["epoch"], (r["ua"], r["ccc"])))
         assert first.add(r)
+    written = [{**r, "decision": d.to_json()} if d else r for r, d in zip(ROWS, decisions, strict=True)]
     again = Record(study, rungs())
     assert [again.rungs.report(r["trial"], r["epoch"], (0, 0)) for r in ROWS] == decisions
     assert again.rungs.stopped(1) == first.rungs.stopped(1) == decisions[1]
     assert not decisions[1].keep
     for record in (first, again):
-        assert record.last(0) == ROWS[4]
+        assert record.last(0) == written[4]
         assert record.last(7) is None
-        assert record.best(0) == ROWS[4]
+        assert record.best(0) == written[4]
         assert record.epochs == 5
     assert not again.add(row(0, 2, 0.9, 0.9))
-    assert again.last(0) == ROWS[4]
-    assert list(read_ledger(study.path / "epochs.jsonl")) == ROWS
+    assert again.last(0) == written[4]
+    assert list(read_ledger(study.path / "epochs.jsonl")) == written
+    assert written[1]["decision"] == {
+        "rank": 1,
+        "recorded": 2,
+        "keep": False,
+        "control": False,
+    }
+
+
+def test_a_decision_in_the_ledger_stands_whatever_the_rule_says_today(study):
+    first = Record(study, rungs())
+    first.rungs.report(0, 1, (0.5, 0.3))
+    first.add(ROWS[0])
+    first.rungs.report(1, 1, (0.4, 0.2))
+    first.add(ROWS[1])
+    other = Record(study, Rungs(BOTH, SearchSettings(epochs=9, reduction_factor=2, ranking="ccc")))
+    for trial in (0, 1):
+        assert other.rungs.decision(trial, 1) == first.rungs.decision(trial, 1)
+
+
+def test_a_ledger_of_an_older_version_is_decided_anew(study):
+    ledger = Ledger(study.path / "epochs.jsonl")
+    for r in ROWS:
+        ledger.append(r)
+    ledger.close()
+    record = Record(study, rungs())
+    assert [record.rungs.decision(trial, 1).keep for trial in (0, 1, 2)] == [True, False, False]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_search_killed_at_random_decides_as_if_it_had_never_stopped(tmp_path, study, seed):
+    """Interleaved trials of random values; a kill before, between or after a decision and its line."""
+    rng = random.Random(seed)
+    stream = [(rng.randrange(40), (rng.random(), rng.random())) for _ in range(160)]
+    settings = SearchSettings(epochs=9, trials=40, controls=2)
+    studies = [study, Study(shutil.copytree(study.path, tmp_path / "killed"))]
+    kills = {i: rng.choice(["before", "decided", "written"]) for i in rng.sample(range(160), 25)}
+    for study in studies:
+        record, reached = Record(study, Rungs(BOTH, settings)), {}
+        for turn, (trial, values) in enumerate(stream):
+            epoch = reached.get(trial, 0) + 1
+            if epoch > 9 or record.rungs.stopped(trial):
+                continue
+            kill = kills.get(turn) if study is studies[1] else None
+            if kill == "before":
+                record = Record(study, Rungs(BOTH, settings))
+            record.rungs.report(trial, epoch, values)
+            if kill == "decided":  # the epoch is trained again, and decided again
+                record = Record(study, Rungs(BOTH, settings))
+                record.rungs.report(trial, epoch, values)
+            record.add(row(trial, epoch, *values))
+            if kill == "written":
+                record = Record(study, Rungs(BOTH, settings))
+            reached[trial] = epoch
+    whole, killed = (list(study.epochs()) for study in studies)
+    assert killed == whole
+    decisions = [r["decision"] for r in whole if "decision" in r]
+    assert {d["keep"] for d in decisions} == {True, False}
+    assert any(d["control"] for d in decisions)
 
 
 def test_a_full_disk_is_kept_as_the_end_of_the_search(study, monkeypatch):

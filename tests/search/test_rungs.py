@@ -5,17 +5,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serhpo.pareto import Objective, standard_objectives
-from serhpo.search.rungs import Rungs, expected_epochs, rung_levels
+from serhpo.search.ranking import RANKINGS
+from serhpo.search.rungs import Rungs, control_places, expected_epochs, rung_levels
+from serhpo.search.settings import SearchSettings
 
 BOTH = standard_objectives(4)
-SETTINGS = {"epochs": 9, "grace_period": 1, "reduction_factor": 3, "ranking": "union"}
+SETTINGS = {"epochs": 9, "grace_period": 1, "reduction_factor": 3, "ranking": "union", "controls": 0}
 
 
 def rungs(**changed) -> Rungs:
-    return Rungs(BOTH, **{**SETTINGS, **changed})
+    return Rungs(BOTH, SearchSettings(**{**SETTINGS, **changed}))
 
 
-# --- The rule `union` once more, from its description, comparing all with all -------------------------
+# --- The rules once more, from their descriptions, comparing all with all -----------------------------
 
 
 def better(one, other) -> bool:
@@ -36,15 +38,18 @@ def front_after_front(values) -> list[list[int]]:
     return fronts
 
 
-def spread(values) -> list[int]:
-    """Indices of a front, each next one farthest from all before it, on ranges scaled to 1."""
-    lows = [min(column) for column in zip(*values, strict=True)]
-    spans = [max(column) - low or 1.0 for column, low in zip(zip(*values, strict=True), lows, strict=True)]
-    points = [
-        tuple(-(v - low - span) / span for v, low, span in zip(row, lows, spans, strict=True))
+def on_the_unit_square(values) -> list[tuple[float, ...]]:
+    """0 for the best of the sound ones at this rung, 1 for the worst."""
+    sound = list(zip(*[row for row in values if all(map(math.isfinite, row))], strict=True))
+    spans = [max(column) - min(column) or 1.0 for column in sound]
+    return [
+        tuple((max(column) - v) / span for v, column, span in zip(row, sound, spans, strict=True))
         for row in values
     ]
-    points = [tuple(max(0.0, x) for x in point) for point in points]
+
+
+def by_net(points) -> list[int]:
+    """Indices of a front, each next one farthest from all before it."""
     order = [min(range(len(points)), key=lambda i: (round(sum(points[i]), 9), i))]
     while len(order) < len(points):
         rest = [i for i in range(len(points)) if i not in order]
@@ -54,18 +59,56 @@ def spread(values) -> list[int]:
     return order
 
 
-def kept_by_union(values, index, eta) -> bool:
+def by_crowding(points) -> list[int]:
+    """The largest sum of distances between both neighbours first; ends of a column before all."""
+    lonely = [0.0] * len(points)
+    for axis in range(len(points[0])):
+        line = sorted(range(len(points)), key=lambda i: (points[i][axis], i))
+        for before, here, after in zip(line, line[1:], line[2:], strict=False):
+            lonely[here] += points[after][axis] - points[before][axis]
+        lonely[line[0]] = lonely[line[-1]] = math.inf
+    return sorted(range(len(points)), key=lambda i: (-round(lonely[i], 9), i))
+
+
+def by_contribution(points) -> list[int]:
+    """The largest area first that no other point covers, up to (1.1, 1.1)."""
+    lost = []
+    for x, y in points:
+        others = [p for p in points if p != (x, y)]
+        right = min([p[0] for p in others if p[0] > x and p[1] < y], default=1.1)
+        up = min([p[1] for p in others if p[1] > y and p[0] < x], default=1.1)
+        lost.append(0.0 if points.count((x, y)) > 1 else (right - x) * (up - y))
+    return sorted(range(len(points)), key=lambda i: (-round(lost[i], 9), i))
+
+
+DIVIDED = {"epsilon_net": by_net, "crowding": by_crowding, "hypervolume": by_contribution}
+
+
+def best_in(values, index, quota, axes) -> bool:
+    sound = [row for row in values if all(map(math.isfinite, row))]
+    return any(sum(row[axis] > values[index][axis] for row in sound) < quota for axis in axes)
+
+
+def kept(ranking, values, index, eta) -> bool:
     if not all(map(math.isfinite, values[index])):
         return False
     quota = max(1.0, len(values) / eta)
-    sound = [row for row in values if all(map(math.isfinite, row))]
-    for objective in range(len(BOTH)):
-        if sum(row[objective] > values[index][objective] for row in sound) < quota:
-            return True
+    if ranking in ("ua", "ccc"):
+        return best_in(values, index, quota, [("ua", "ccc").index(ranking)])
+    if ranking == "either":
+        return best_in(values, index, quota, (0, 1))
+    if ranking == "union":
+        return kept("either", values, index, eta) or kept("epsilon_net", values, index, eta)
+    points = on_the_unit_square(values)
+    if ranking == "scalarised":
+        sums = [
+            round(sum(p), 9) for p, row in zip(points, values, strict=True) if all(map(math.isfinite, row))
+        ]
+        return sum(s < round(sum(points[index]), 9) for s in sums) < quota
     position = 0
     for members in front_after_front(values):
         if index in members:
-            order = [members[i] for i in spread([values[i] for i in members])]
+            order = [members[i] for i in DIVIDED[ranking]([points[i] for i in members])]
             return position + order.index(index) < quota
         position += len(members)
     raise AssertionError
@@ -78,9 +121,9 @@ values = st.tuples(*[st.integers(0, 16).map(lambda n: n / 16)] * 2) | st.sampled
 streams = st.lists(st.tuples(st.integers(0, 7), values), max_size=60)
 
 
-def replay(stream, eta):
+def replay(stream, eta, ranking="union"):
     """Feed interleaved trials, each one epoch further at its turn until it stops or is through."""
-    decided, epochs, stopped, seen = rungs(reduction_factor=eta), {}, set(), {}
+    decided, epochs, stopped, seen = rungs(reduction_factor=eta, ranking=ranking), {}, set(), {}
     for trial, reached in stream:
         epoch = epochs.get(trial, 0) + 1
         if trial in stopped or epoch > 9:
@@ -92,21 +135,22 @@ def replay(stream, eta):
             stopped.add(trial)
 
 
-@given(streams, st.integers(2, 4))
-@settings(max_examples=200, deadline=None)
-def test_every_decision_is_that_of_the_plain_rule(stream, eta):
+@pytest.mark.parametrize("ranking", [*RANKINGS, "ua", "ccc"])
+@given(stream=streams, eta=st.integers(2, 4))
+@settings(max_examples=60, deadline=None)
+def test_every_decision_is_that_of_the_plain_rule(ranking, stream, eta):
     levels = {eta**k for k in range(4) if eta**k < 9}
-    for _, seen, trial, epoch, reached, decision in replay(stream, eta):
+    for _, seen, trial, epoch, reached, decision in replay(stream, eta, ranking):
         assert (decision is not None) == (epoch in levels)
         if decision is None:
             continue
         at_rung = seen.setdefault(epoch, {})
         at_rung[trial] = reached
         recorded, index = list(at_rung.values()), list(at_rung).index(trial)
-        assert decision.keep == kept_by_union(recorded, index, eta)
+        assert decision.keep == kept(ranking, recorded, index, eta)
         assert (decision.trial, decision.rung, decision.recorded) == (trial, epoch, len(recorded))
         rank = next(r for r, members in enumerate(front_after_front(recorded)) if index in members)
-        assert decision.position == rank
+        assert decision.rank == rank
 
 
 @given(streams, st.integers(2, 4))
@@ -125,7 +169,7 @@ def test_a_replayed_stream_decides_the_same_and_repeats_change_nothing(stream, e
         assert again.stopped(trial) == (cut[0] if cut else None)
 
 
-@pytest.mark.parametrize("ranking", ["union", "nondominated", "best_in_any"])
+@pytest.mark.parametrize("ranking", [*RANKINGS, "ua", "ccc"])
 @given(stream=st.lists(values, min_size=1, max_size=12))
 @settings(max_examples=60, deadline=None)
 def test_who_dominates_all_so_far_goes_on_and_who_is_broken_never_does(ranking, stream):
@@ -171,7 +215,7 @@ def test_rungs_are_independent_of_each_other():
 
 def test_a_minimised_objective_is_better_when_smaller():
     objectives = (Objective(metric="loss", direction="minimise"), Objective(metric="ua"))
-    decided = Rungs(objectives, **SETTINGS)
+    decided = Rungs(objectives, SearchSettings(**SETTINGS))
     decided.report(0, 1, (1.0, 0.5))
     assert not decided.report(1, 1, (2.0, 0.4)).keep
     assert decided.report(2, 1, (0.5, 0.1)).keep
@@ -193,9 +237,44 @@ def test_rungs_lie_at_powers_below_the_last_epoch(epochs, grace, factor, levels)
 
 
 def test_the_epochs_a_search_spends_at_least():
-    assert expected_epochs(9, 9, 1, 3, "nondominated") == 9 * 1 + 3 * 2 + 1 * 6
-    assert expected_epochs(27, 9, 3, 3, "nondominated") == 27 * 3 + 9 * 6
-    assert expected_epochs(5, 4, 4, 2, "nondominated") == 20
-    assert expected_epochs(1, 9, 1, 3, "nondominated") == 9  # a trial alone is never stopped
+    assert expected_epochs(9, 9, 1, 3, "epsilon_net") == 9 * 1 + 3 * 2 + 1 * 6
+    assert expected_epochs(27, 9, 3, 3, "epsilon_net") == 27 * 3 + 9 * 6
+    assert expected_epochs(5, 4, 4, 2, "epsilon_net") == 20
+    assert expected_epochs(1, 9, 1, 3, "epsilon_net") == 9  # a trial alone is never stopped
     # union of two objectives keeps 1 - (2/3)^2 = 5/9: 12 + 12*5/9*2 + 12*25/81*6 = 47.6
     assert expected_epochs(12, 9, 1, 3, "union") == 48
+
+
+# --- Control trials ---------------------------------------------------------------------------------------
+
+
+def test_controls_are_spread_over_the_search_and_few_in_a_short_one():
+    assert control_places(60, 3) == {10, 30, 50}
+    assert control_places(100, 5) == {10, 30, 50, 70, 90}
+    assert control_places(45, 3) == {11, 34}  # one in twenty at most
+    assert control_places(19, 3) == control_places(100, 0) == frozenset()
+
+
+def test_a_control_goes_on_whatever_its_rank_and_stays_a_control():
+    watched = rungs(trials=20, controls=1)  # the tenth to reach the first rung
+    for trial in range(9):
+        watched.report(trial, 1, (0.5, 0.5))
+    assert watched.report(77, 1, (0.1, 0.1)).control
+    assert watched.stopped(77) is None
+    cut = watched.report(10, 1, (0.1, 0.1))
+    assert (cut.keep, cut.control) == (False, False)
+    watched.report(0, 3, (0.9, 0.9))
+    later = watched.report(77, 3, (0.1, 0.1))
+    assert (later.keep, later.control, later.rank) == (True, True, 1)
+    again = rungs(trials=20, controls=1)
+    for trial, epoch in [*[(t, 1) for t in range(9)], (77, 1), (10, 1), (0, 3)]:
+        again.report(trial, epoch, (0.5, 0.5), watched.decision(trial, epoch).to_json())
+    assert again.report(77, 3, (0.0, 0.0)).control  # known from its first rung
+
+
+def test_a_broken_trial_is_no_control():
+    watched = rungs(trials=20, controls=1)
+    for trial in range(9):
+        watched.report(trial, 1, (0.5, 0.5))
+    broken = watched.report(9, 1, (math.nan, 0.5))
+    assert (broken.keep, broken.control) == (False, False)

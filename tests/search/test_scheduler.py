@@ -10,12 +10,12 @@ from serhpo.errors import SerhpoError
 from serhpo.pareto import standard_objectives
 from serhpo.search.rungs import Rungs
 from serhpo.search.scheduler import ParetoASHA
+from serhpo.search.settings import SearchSettings
 
 
 @pytest.fixture
 def scheduler() -> ParetoASHA:
-    rungs = Rungs(standard_objectives(4), epochs=9, grace_period=1, reduction_factor=3, ranking="union")
-    return ParetoASHA(rungs)
+    return ParetoASHA(Rungs(standard_objectives(4), SearchSettings(epochs=9)))
 
 
 def report(
