@@ -51,6 +51,16 @@ def _start_or_join(joining: bool) -> None:
         ) from error
 
 
+def lost_process() -> str | None:
+    """Name of a process that the Ray of this machine cannot live without and that died; None while all live.
+
+    Ray's own client notices late, or ends the driver without a word; on a cluster it is left to it.
+    """
+    node = ray._private.worker._global_node  # no public API tells
+    dead = {kind for kind, _ in node.dead_processes()} if node else set()
+    return next((kind for kind in ("gcs_server", "raylet") if kind in dead), None)
+
+
 def trials_at_once(cpus_per_trial: int, gpus_per_trial: float, limit: int | None) -> int:
     """How many trials fit on the machines at hand, at most ``limit``.
 

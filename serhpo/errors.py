@@ -10,6 +10,7 @@
     ├── StudyError              3   a study folder is missing, damaged or of another kind
     ├── NoCompleteTrialError    4   a search ended without one complete trial
     ├── ResourceError           5   machine, disk or cluster cannot do it
+    │   ├── RayDiedError        5   ... one of Ray's own processes died
     │   ├── StorageError        5   ... a folder cannot be written, a disk is full
     │   └── StudyLockedError    5   ... another process is running this study
     └── SearchInterruptedError  130   stopped by the user, everything saved
@@ -171,6 +172,10 @@ class StorageError(ResourceError):
         }
         what, hint = known.get(error.errno or 0, (f"Cannot write: {error.strerror or error}", None))
         return cls(what, where=error.filename or where, hint=hint)
+
+
+class RayDiedError(ResourceError):
+    """One of Ray's own processes died, and the search with it; what was computed is kept."""
 
 
 class StudyLockedError(ResourceError):

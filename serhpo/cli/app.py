@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from serhpo import __version__
-from serhpo.cli import cache, check, console, corpus, read, search
+from serhpo.cli import cache, check, console, corpus, read, search, supervise
 from serhpo.errors import ResourceError, SearchInterruptedError, SerhpoError, UsageError
 
 HELP = """Search joint speech-emotion models: emotion classes and valence/arousal/dominance at once.
@@ -65,7 +65,7 @@ def main() -> None:
         with suppress(OSError, AttributeError):
             console.error(f"Cannot write the output: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(code)
+    supervise.leave(code)
 
 
 def _run(arguments: list[str], as_json: bool, debug: bool) -> int:

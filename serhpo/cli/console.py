@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,10 +28,20 @@ out = _Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def own_stdout() -> None:
+    """Keep standard output for :data:`out` and :func:`print_json`; what all others write there is lost.
+
+    Those others are Ray, from Python and from C++, with words that its log files have, too.
+    """
+    sys.stdout.flush()
+    out.file = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def print_json(document: Any) -> None:
     """The one document of a command under ``--json``."""
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    out.file.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    out.file.flush()
 
 
 def say(text: str) -> None:

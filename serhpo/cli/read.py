@@ -29,7 +29,7 @@ def status(study: StudyArgument, as_json: console.JsonOption = False) -> None:
     from serhpo.study import SCHEMA_VERSION, open_study
 
     opened = open_study(study)
-    document = {
+    document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "study": opened.name,
         "asked": opened.asked,
@@ -38,6 +38,7 @@ def status(study: StudyArgument, as_json: console.JsonOption = False) -> None:
         "hypervolume": opened.hypervolume(),
         "front_size": len(opened.front()),
         "resumed": opened.resumed,
+        "driver": opened.driver(),
     }
     if as_json:
         console.print_json(document)
@@ -48,12 +49,24 @@ def status(study: StudyArgument, as_json: console.JsonOption = False) -> None:
         f"{document['epochs']} epochs, front of {document['front_size']}, "
         f"hypervolume {document['hypervolume']:.4f}, resumed {document['resumed']} times"
     )
+    console.out.print(_driver_line(opened, document["driver"]), markup=False)
     console.out.print(f"journal for optuna-dashboard: {opened.path / 'journal.log'}", markup=False)
     for trial in opened.trials():
         if trial.state == "FAIL":
             console.out.print(
                 f"trial {trial.number} failed: {trial.notes.get('reason', 'unknown')}", markup=False
             )
+
+
+def _driver_line(study: Study, driver: dict[str, Any] | None) -> str:
+    if driver:
+        return f"running: process {driver['pid']} on {driver['host']}, since {driver['started']}"
+    counts = study.counts()
+    left = study.asked - sum(counts[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
+    if left <= 0:
+        return "not running: all trials are at their end"
+    cut = f", {counts['RUNNING']} of them cut off" if counts["RUNNING"] else ""
+    return f"not running: {left} trials to go{cut}; `serhpo resume {study.name}` goes on"
 
 
 def front(study: StudyArgument, as_json: console.JsonOption = False) -> None:

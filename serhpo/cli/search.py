@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serhpo.cli import console
+from serhpo.cli import console, supervise
 from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
@@ -44,12 +44,28 @@ CacheOption = Annotated[
 ]
 
 
+HoursOption = Annotated[
+    float | None, typer.Option(help="End after so many hours of searching, all runs together.")
+]
+GpuHoursOption = Annotated[float | None, typer.Option(help="End after so many GPU hours of training.")]
+EpochsOption = Annotated[
+    int | None, typer.Option(min=1, help="End after so many epochs, all trials together.")
+]
+PatienceOption = Annotated[
+    int | None, typer.Option(min=1, help="End when the front has not grown for so many trials.")
+]
+
+
 def search(
     space: SpaceOption = "full",
     corpus: CorpusOption = None,
     classes: ClassesOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the study; without it space and time.")] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials to run.")] = None,
+    hours: HoursOption = None,
+    gpu_hours: GpuHoursOption = None,
+    epochs: EpochsOption = None,
+    patience: PatienceOption = None,
     sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, nsga2 or random.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the study.")] = None,
     settings: SetOption = None,
@@ -60,10 +76,13 @@ def search(
     as_json: console.JsonOption = False,
 ) -> None:
     """Search a space for the best joint models and leave a study with its Pareto front."""
+    if not dry_run:
+        supervise.go_on_in_child()
     from serhpo.search import prepare
     from serhpo.study import require_new, studies_folder
 
-    options = {"trials": trials, "sampler": sampler, "seed": seed}
+    limits = _limits(trials, hours, gpu_hours, epochs, patience)
+    options = {**limits, "sampler": sampler, "seed": seed}
     plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], options)
     if name is not None and (not name or "/" in name or name.startswith(".")):
         raise UsageError("A study's name is a plain folder name", where="--name", got=name)
@@ -92,10 +111,15 @@ def resume(
     trials: Annotated[
         int | None, typer.Option(min=1, help="New number of trials in all; makes a study grow.")
     ] = None,
+    hours: HoursOption = None,
+    gpu_hours: GpuHoursOption = None,
+    epochs: EpochsOption = None,
+    patience: PatienceOption = None,
     cache: CacheOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Go on with a study: the trials that were cut off first, then those still missing."""
+    supervise.go_on_in_child()
     from serhpo.search import prepare
     from serhpo.study import open_study
 
@@ -105,11 +129,13 @@ def resume(
             "A study can only grow", where="--trials", got=trials, allowed=f"{opened.asked} or more"
         )
     plan = prepare.reopen(opened)
+    limits = _limits(trials, hours, gpu_hours, epochs, patience)
+    given = {name: value for name, value in limits.items() if value is not None}
     with ExitStack() as session:
         remote = _remote(cache)
         shards, _ = _fill(plan, session, remote)
         prepare.check_features(opened, shards)
-        _run(opened, plan, shards, remote, as_json, resume_to=trials or opened.asked)
+        _run(opened, plan, shards, remote, as_json, given)
 
 
 def features(
@@ -148,6 +174,14 @@ def find_corpus(path: Path | None, classes: str | None = None, quiet: bool = Fal
         )
     with console.progress("speaking the embedded corpus", "utterances") as update:
         return read_corpus(embedded_corpus(update), reading)
+
+
+def _limits(
+    trials: int | None, hours: float | None, gpu_hours: float | None, epochs: int | None, patience: int | None
+) -> dict[str, float | None]:
+    """What may end a search, by the names of :class:`~serhpo.search.settings.SearchSettings`."""
+    limits = {"trials": trials, "hours": hours, "gpu_hours": gpu_hours}
+    return {**limits, "total_epochs": epochs, "patience": patience}
 
 
 def _plan(space: str, corpus: Corpus, settings: list[str], options: dict[str, Any]) -> Plan:
@@ -206,7 +240,7 @@ def _run(
     shards: Any,
     remote: RemoteStore | None,
     as_json: bool,
-    resume_to: int | None = None,
+    resume: dict[str, float | None] | None = None,
 ) -> None:
     from serhpo.cli.read import print_front
     from serhpo.report import write_report
@@ -214,9 +248,10 @@ def _run(
     from serhpo.search.prepare import make_context
     from serhpo.search.runner import run
 
+    supervise.name_study(study.name)
     console.say(f"Study {study.name} in {study.path}")
     with Live(console.err, study) as live:
-        run(study, plan.space, make_context(plan, shards, study, remote), live, resume_to)
+        run(study, plan.space, make_context(plan, shards, study, remote), live, resume)
     print_front(study, as_json)
     report = write_report(study)
     if not as_json:

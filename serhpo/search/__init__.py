@@ -11,6 +11,7 @@ RAY_SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial that failed has no metrics to report
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",  # checkpoints are whole at any moment: no need to wait for a worker
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # journal and ledger are the memory, not Tune's snapshot
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }

@@ -15,6 +15,11 @@ from serhpo.training.config import TrialConfig
 
 if TYPE_CHECKING:
     from serhpo.training.data import TrainingData
+    from serhpo.training.trainer import TrialTraining
+
+
+HUNG = "hung.txt"
+"""In a trial's folder: tracebacks of a worker that was ended because an epoch took too long."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class TrialContext:
         shards: Cache files of every extractor in corpus order.
         trials: Folder that holds one folder a trial.
         threads: CPU threads of a trial.
+        epoch_limit_s: Seconds an epoch may take.
         device: Where trials train: ``cpu``, or ``cuda`` where trials were given GPUs.
         remote: Where a machine that lacks cache files gets them.
     """
@@ -36,8 +42,17 @@ class TrialContext:
     shards: Mapping[Extractor, tuple[Path, ...]]
     trials: Path
     threads: int
+    epoch_limit_s: float
     device: str
     remote: RemoteStore | None = None
+
+    def training(
+        self, config: TrialConfig, seed: int, stores: dict[Extractor, FeatureStore]
+    ) -> TrialTraining:
+        """The training of a configuration at its start; opens features that ``stores`` does not hold yet."""
+        from serhpo.training.trainer import TrialTraining
+
+        return TrialTraining(config, self.data(config, stores), self.folds, seed, self.device)
 
     def data(self, config: TrialConfig, stores: dict[Extractor, FeatureStore]) -> TrainingData:
         """The training data of a configuration; opens what ``stores`` does not hold yet."""

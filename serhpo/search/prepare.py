@@ -195,9 +195,16 @@ def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Shard, ...]:
 def make_context(plan: Plan, shards: Shards, study: Study, remote: RemoteStore | None = None) -> TrialContext:
     """What the study's trials share."""
     settings = plan.space.search
-    device = "cuda" if settings.gpus_per_trial else "cpu"
-    trials = study.path / "trials"
-    return TrialContext(plan.corpus, plan.folds, shards, trials, settings.cpus_per_trial, device, remote)
+    return TrialContext(
+        corpus=plan.corpus,
+        folds=plan.folds,
+        shards=shards,
+        trials=study.path / "trials",
+        threads=settings.cpus_per_trial,
+        epoch_limit_s=settings.epoch_limit_s,
+        device="cuda" if settings.gpus_per_trial else "cpu",
+        remote=remote,
+    )
 
 
 def _lock(plan: Plan) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class Record:
 
     Attributes:
         fatal: An error that no later trial could escape (a full disk, say); ends the search.
+        epochs: Trained so far, all trials together.
+        seconds: They took, all trials together.
+        elapsed: Seconds the search had run at its last epoch, pauses between its runs left out.
         errors: Tune's traceback of a trial whose worker died or raised, by trial.
     """
 
@@ -35,8 +38,10 @@ class Record:
         self.errors: dict[int, str] = {}
         self._rows: dict[int, dict[int, EpochRow]] = {}
         self._ledger = Ledger(study.path / "epochs.jsonl")
+        self.epochs = 0
+        self.seconds = self.elapsed = 0.0
         for row in study.epochs():
-            self._rows.setdefault(row["trial"], {})[row["epoch"]] = row
+            self._take(row)
             values = objective_values(row, study.objectives)
             rungs.report(row["trial"], row["epoch"], values, row.get("decision"))
 
@@ -54,9 +59,15 @@ class Record:
             row = {**row, "decision": decision.to_json()}
         with self.guarded():
             if self._ledger.append(row):
-                self._rows.setdefault(row["trial"], {})[row["epoch"]] = row
+                self._take(row)
                 return True
         return False
+
+    def _take(self, row: EpochRow) -> None:
+        self._rows.setdefault(row["trial"], {})[row["epoch"]] = row
+        self.epochs += 1
+        self.seconds += float(row.get("seconds", 0.0))
+        self.elapsed = max(self.elapsed, float(row.get("elapsed", 0.0)))
 
     def last(self, trial: int) -> EpochRow | None:
         """The last epoch of a trial."""
@@ -66,11 +77,6 @@ class Record:
     def best(self, trial: int) -> EpochRow:
         """The one epoch that stands for a trial, see :func:`best_epoch`."""
         return best_epoch(list(self._rows[trial].values()), self.study.objectives)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs trained so far, all trials together."""
-        return sum(len(rows) for rows in self._rows.values())
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

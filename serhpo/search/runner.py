@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import signal
-import tempfile
-import threading
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from types import FrameType
+from pathlib import Path
 from typing import Any, Protocol
 
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
-from serhpo.cluster import connected, trials_at_once
-from serhpo.errors import NoCompleteTrialError, SearchInterruptedError
+from serhpo.cluster import connected, lost_process, trials_at_once
+from serhpo.errors import NoCompleteTrialError, RayDiedError, SearchInterruptedError
 from serhpo.search import joins_cluster
 from serhpo.search.baselines import measure_baselines
+from serhpo.search.budget import Budget, limited
 from serhpo.search.context import TrialContext
+from serhpo.search.ending import SearchOver, StopWhen, interruptible
 from serhpo.search.record import Record
 from serhpo.search.rungs import Rungs
 from serhpo.search.sampler import StudySearch
@@ -49,31 +49,40 @@ class Listener(Protocol):
 
 
 def run(
-    study: Study, space: Space, context: TrialContext, listener: Listener, resume_to: int | None = None
+    study: Study,
+    space: Space,
+    context: TrialContext,
+    listener: Listener,
+    resume: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train until the study has the trials asked for.
+    """Train until the study has the trials asked for, or a limit of its search is reached.
 
     Args:
         study: The study, new or with some of its trials done.
         space: Its resolved space; ``space.search`` says how trials run.
         context: Corpus, folds and features.
         listener: Told about progress.
-        resume_to: For a study that is resumed: how many trials it shall have in all.
+        resume: For a study that is resumed: limits given anew, ``trials`` among them; may be empty.
 
     Raises:
         SearchInterruptedError: Ctrl-C or SIGTERM; everything is saved.
         StudyLockedError: Another process drives this study.
         StorageError: The disk is full or read-only; what was written before is whole.
         ResourceError: No trial fits on the machines.
+        RayDiedError: One of Ray's own processes died.
         NoCompleteTrialError: All trials failed or were pruned.
     """
-    with study.driving(), connected(joins_cluster()), _interruptible() as interrupted:
-        if resume_to is not None:
-            study.count_resume(resume_to)
+    with study.driving(), connected(joins_cluster()), interruptible() as interrupted:
+        limits = {name: value for name, value in (resume or {}).items() if name != "trials"}
+        settings = limited(space.search, {**study.limits, **limits})
+        space = space.model_copy(update={"search": settings})
+        if resume is not None:
+            study.count_resume(resume.get("trials", study.asked), limits)
         listener.phase("starting Ray workers")
         record = Record(study, Rungs(study.objectives, space.search))
+        search = _Search(study, space, context, listener, record, interrupted)
         try:
-            _fit(study, space, context, listener, record, interrupted)
+            search.fit()
         finally:
             record.close()
             with record.guarded():
@@ -82,62 +91,145 @@ def run(
             then = f"then `serhpo resume {study.name}` goes on; nothing computed is lost"
             record.fatal.hint = f"{record.fatal.hint}; {then}" if record.fatal.hint else then
             raise record.fatal
-        _stop_if(interrupted(), study)
-        _conclude(study, space, context, listener, interrupted)
+        search.stop_if_interrupted()
+        search.conclude()
 
 
-def _fit(
-    study: Study,
-    space: Space,
-    context: TrialContext,
-    listener: Listener,
-    record: Record,
-    interrupted: Callable[[], bool],
-) -> None:
-    settings = space.search
-    at_once = trials_at_once(settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent)
-    search = StudySearch(record, space, listener.ended)
-    if not search.missing:
-        return
-    listener.started(search.missing, search.to_continue, at_once)
-    resources = {"CPU": settings.cpus_per_trial, "GPU": settings.gpus_per_trial}
-    trainable = tune.with_resources(tune.with_parameters(TrialTrainable, context=context), resources)
-    with tempfile.TemporaryDirectory(prefix="serhpo-tune-") as scratch:
-        tuner = tune.Tuner(
-            trainable,
+class _Search:
+    """One run of a study, from the first trial handed out to the baselines."""
+
+    def __init__(
+        self,
+        study: Study,
+        space: Space,
+        context: TrialContext,
+        listener: Listener,
+        record: Record,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self.study, self.space, self.context = study, space, context
+        self.listener, self.record, self.interrupted = listener, record, interrupted
+        self.budget = Budget(space.search, record)
+
+    def fit(self) -> None:
+        """Train the trials that are missing."""
+        settings = self.space.search
+        at_once = trials_at_once(settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent)
+        search = StudySearch(self.record, self.space, self._ended)
+        if search.missing and not self.budget.spent():
+            self.listener.started(search.missing, search.to_continue, at_once)
+            with _scratch(self.study) as scratch:
+                self._run_tune(self._tuner(search, at_once, scratch))
+        if search.exhausted:
+            asked = self.study.asked
+            self.listener.phase(f"the sampler only repeats itself: the search ends before {asked} trials")
+        elif search.missing and (why := self.budget.spent()):
+            self.listener.phase(f"the search ends: {why}; `serhpo resume` with a higher limit goes on")
+
+    def _tuner(self, search: StudySearch, at_once: int, scratch: Path) -> tune.Tuner:
+        settings = self.space.search
+        resources = {"CPU": settings.cpus_per_trial, "GPU": settings.gpus_per_trial}
+        trainable = tune.with_parameters(TrialTrainable, context=self.context)
+        return tune.Tuner(
+            tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
                 search_alg=search,
-                scheduler=ParetoASHA(record.rungs, record.errors),
+                scheduler=ParetoASHA(self.record.rungs, self.record.errors),
                 num_samples=-1,  # the bridge says when it is enough
                 max_concurrent_trials=at_once,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
             run_config=tune.RunConfig(
-                name=study.name,
-                storage_path=scratch,
+                name=self.study.name,
+                storage_path=str(scratch),
                 verbose=0,
-                callbacks=[_EpochWriter(record, listener)],
-                stop=_StopWhen(lambda: interrupted() or record.fatal is not None),
+                callbacks=[_EpochWriter(self.record, self.listener, self.budget)],
+                stop=StopWhen(self._over, lambda: self.budget.spent() is not None),
                 failure_config=tune.FailureConfig(max_failures=0),  # and who is tried again
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             ),
         )
+
+    def _run_tune(self, tuner: tune.Tuner) -> None:
         try:
-            tuner.fit()
+            with self.record.guarded():  # Tune writes a little, too
+                tuner.fit()
+        except SearchOver as over:
+            if over.__cause__:
+                raise over.__cause__ from None
         except TuneError:
-            if record.fatal is None:
+            if self.record.fatal is None:
                 raise
-    if search.exhausted:
-        listener.phase(f"the sampler only repeats itself: the search ends before {study.asked} trials")
+
+    def _ended(self, trial: TrialRecord) -> None:
+        self.budget.note(trial)
+        self.listener.ended(trial)
+
+    def _over(self) -> bool:
+        """Whether the search must end at once.
+
+        Raises:
+            RayDiedError: It did.
+        """
+        if process := lost_process():
+            raise RayDiedError(
+                "Ray ended the search: one of its own processes died",
+                got=process,
+                hint=f"serhpo resume {self.study.name}; if this happens again, look whether memory runs out",
+            )
+        return self.interrupted() or self.record.fatal is not None
+
+    def conclude(self) -> None:
+        """Make sure there is something to show, and measure what it is read beside."""
+        study = self.study
+        front = study.front()
+        if not front:
+            raise NoCompleteTrialError(
+                "No trial was completed",
+                where=study.path,
+                got=", ".join(f"{count} {state}" for state, count in study.counts().items() if count),
+                hint=f"serhpo status {study.name} tells why; serhpo resume {study.name} --trials K goes on",
+            )
+        measured = study.baselines()
+        if measured is None or measured["trial"] != front[0].number:
+            self.listener.phase(f"class-mean baseline: trial {front[0].number} once more with λ = 1")
+            try:
+                measure_baselines(study, self.space, self.context, front[0], self._over)
+            except RayError as error:  # a front without this row is better than none
+                cause = str(error).strip().rpartition("\n")[2]
+                self.listener.phase(f"the class-mean baseline could not be measured: {cause}")
+            self.stop_if_interrupted()
+
+    def stop_if_interrupted(self) -> None:
+        """End here after a Ctrl-C.
+
+        Raises:
+            SearchInterruptedError: There was one.
+        """
+        if self.interrupted():
+            hint = f"serhpo resume {self.study.name}"
+            raise SearchInterruptedError("Stopped; everything is saved", hint=hint)
+
+
+@contextmanager
+def _scratch(study: Study) -> Iterator[Path]:
+    """A folder for Tune's own files, which nobody reads; what a killed driver left of it is removed."""
+    folder = study.path / "tune"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _EpochWriter(tune.Callback):  # type: ignore[misc]
     """Writes every reported epoch to the ledger before the trial goes on."""
 
-    def __init__(self, record: Record, listener: Listener) -> None:
+    def __init__(self, record: Record, listener: Listener, budget: Budget) -> None:
         self._record = record
         self._listener = listener
+        self._budget = budget
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tune.Callback, ()  # for Tune's snapshot, which nobody reads
@@ -149,71 +241,6 @@ class _EpochWriter(tune.Callback):  # type: ignore[misc]
             self._record.fatal = self._record.fatal or result["storage_error"]
         if "epoch" not in result:
             return
-        row = {name: result[name] for name in LEDGER_FIELDS}
+        row = {name: result[name] for name in LEDGER_FIELDS} | {"elapsed": round(self._budget.elapsed, 3)}
         if self._record.add(row):
             self._listener.epoch(row)
-
-
-class _StopWhen(tune.Stopper):  # type: ignore[misc]
-    """Ends the whole search, not single trials."""
-
-    def __init__(self, condition: Callable[[], bool]) -> None:
-        self._condition = condition
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return tune.Stopper, ()
-
-    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self._condition()
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into a request to stop; the second one acts at once."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # only the main thread may handle signals; a notebook's owner interrupts it
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        for kind, before in handlers.items():
-            signal.signal(kind, before)
-
-    handlers = {kind: signal.signal(kind, note) for kind in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for kind, before in handlers.items():
-            signal.signal(kind, before)
-
-
-def _conclude(
-    study: Study, space: Space, context: TrialContext, listener: Listener, interrupted: Callable[[], bool]
-) -> None:
-    """Make sure there is something to show, and measure what it is read beside."""
-    front = study.front()
-    if not front:
-        raise NoCompleteTrialError(
-            "No trial was completed",
-            where=study.path,
-            got=", ".join(f"{count} {state}" for state, count in study.counts().items() if count),
-            hint=f"`serhpo status {study.name}` tells why; `serhpo resume {study.name} --trials K` goes on",
-        )
-    measured = study.baselines()
-    if measured is None or measured["trial"] != front[0].number:
-        listener.phase(f"class-mean baseline: trial {front[0].number} once more with λ = 1")
-        try:
-            measure_baselines(study, space, context, front[0], interrupted)
-        except RayError as error:  # a front without this row is better than none
-            cause = str(error).strip().rpartition("\n")[2]
-            listener.phase(f"the class-mean baseline could not be measured: {cause}")
-        _stop_if(interrupted(), study)
-
-
-def _stop_if(interrupted: bool, study: Study) -> None:
-    if interrupted:
-        raise SearchInterruptedError("Stopped; everything is saved", hint=f"serhpo resume {study.name}")

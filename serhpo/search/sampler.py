@@ -19,10 +19,11 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from serhpo.errors import ConfigError
+from serhpo.search.context import HUNG
 from serhpo.search.record import Record, objective_values
 from serhpo.search.settings import SearchSettings
 from serhpo.search.space import Space
-from serhpo.study import JOURNAL_NAME, TrialRecord
+from serhpo.study import TrialRecord
 
 ATTEMPTS_AT_SOMETHING_NEW = 20
 
@@ -46,7 +47,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             metric=[objective.metric for objective in study.objectives],
             mode=["max" if o.direction == "maximise" else "min" for o in study.objectives],
             sampler=make_sampler(space.search, len(study.journal.get_trials(deepcopy=False))),
-            study_name=JOURNAL_NAME,
+            study_name=study.journal.study_name,
             storage=study.journal._storage,
         )
         self._record = record
@@ -130,7 +131,15 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         trace = self._record.errors.pop(number, "").strip()
         limit = self._search_space.search.max_failures
         cause = trace.rpartition("\n")[2]
-        if "RayTaskError(" in trace:  # the worker's code raised, so it would raise again
+        hung = self._record.study.trial_folder(number) / HUNG
+        if hung.is_file() and hung.stat().st_size:
+            limit_s = self._search_space.search.epoch_limit_s
+            last = self._record.last(number)
+            epoch = last["epoch"] + 1 if last else 1
+            self._tell_failed(
+                number, f"epoch {epoch} took longer than search.epoch_limit_s ({limit_s:g} s): {hung}"
+            )
+        elif "RayTaskError(" in trace:  # the worker's code raised, so it would raise again
             self._tell_failed(number, f"the worker could not run it: {cause}")
         elif self._deaths[number] > limit:
             self._tell_failed(number, f"its process died {limit + 1} times; {cause}")

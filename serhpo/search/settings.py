@@ -16,7 +16,11 @@ class SearchSettings(Config):
     """The ``search:`` section of a space file; ``--set search.key=value`` overrides one.
 
     Attributes:
-        trials: Trials asked for.
+        trials: Trials asked for. Of these limits and the next four, the first one reached ends the search.
+        hours: Hours it may run, all its runs together.
+        gpu_hours: Hours of training times ``gpus_per_trial``.
+        total_epochs: Epochs of all trials together.
+        patience: Trials that may end one after another without the front's hypervolume growing.
         epochs: Epochs of a trial that is never pruned.
         grace_period: First rung, in epochs; no trial is pruned before.
         reduction_factor: One in this many trials survives a rung (ASHA's eta).
@@ -29,11 +33,16 @@ class SearchSettings(Config):
         concurrent: Trials at a time at most; None for as many as the machine or cluster holds.
         cpus_per_trial: CPU cores, and threads, of one trial.
         gpus_per_trial: GPUs of one trial, may be a fraction.
+        epoch_limit_s: Seconds an epoch may take; a trial that hangs for longer fails.
         max_failures: Times a trial whose process died is continued from its last checkpoint.
         seed: Seed of the study; every trial's own seed follows from it and the trial's number.
     """
 
     trials: int = Field(100, ge=1)
+    hours: float | None = Field(None, gt=0)
+    gpu_hours: float | None = Field(None, gt=0)
+    total_epochs: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1)
     epochs: int = Field(27, ge=1)
     grace_period: int = Field(1, ge=1)
     reduction_factor: int = Field(3, ge=2)
@@ -46,6 +55,7 @@ class SearchSettings(Config):
     concurrent: int | None = Field(None, ge=1)
     cpus_per_trial: int = Field(1, ge=1)
     gpus_per_trial: float = Field(0.0, ge=0.0)
+    epoch_limit_s: float = Field(7200.0, gt=0)
     max_failures: int = Field(3, ge=0)
     seed: int = Field(0, ge=0)
 
@@ -53,6 +63,12 @@ class SearchSettings(Config):
     @classmethod
     def _renamed(cls, ranking: object) -> object:
         return RENAMED.get(ranking, ranking) if isinstance(ranking, str) else ranking
+
+    @model_validator(mode="after")
+    def _gpu_hours_with_gpus(self) -> SearchSettings:
+        if self.gpu_hours is not None and not self.gpus_per_trial:
+            raise ValueError("gpu_hours limits trials on GPUs, and gpus_per_trial is 0")
+        return self
 
     @model_validator(mode="after")
     def _grace_within_epochs(self) -> SearchSettings:

@@ -7,11 +7,13 @@ the driver died, finds them by the trial's number.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import math
 import shutil
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from ray import tune
 from serhpo.cache import FeatureStore
 from serhpo.errors import SerhpoError, StorageError, StudyError
 from serhpo.features import Extractor
-from serhpo.search.context import TrialContext
+from serhpo.search.context import HUNG, TrialContext
 from serhpo.training.config import TrialConfig
 from serhpo.training.trainer import TrialTraining
 
@@ -57,7 +59,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             cannot write its checkpoint returns ``storage_error``.
         """
         try:
-            return self._next_epoch()
+            with time_limit(self._context.epoch_limit_s, self._folder / HUNG):
+                return self._next_epoch()
         except StorageError as error:  # not this trial's fault: the search must stop
             return {"trial": self._number, "storage_error": error, "done": True}
         except torch.AcceleratorError:
@@ -87,7 +90,6 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def _open_training(self) -> TrialTraining:
         job = {**self._job, "trial": self._config.model_dump(mode="json")}
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / "config.json").write_text(json.dumps(job, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise StorageError.from_os_error(error, self._folder) from error
@@ -101,9 +103,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return training
 
     def _fresh_training(self) -> TrialTraining:
-        context = self._context
-        data = context.data(self._config, self._stores)
-        return TrialTraining(self._config, data, context.folds, self._job["seed"], context.device)
+        return self._context.training(self._config, self._job["seed"], self._stores)
 
     def _report(self, training: TrialTraining) -> dict[str, Any]:
         result = training.history[self._reported].to_json()
@@ -113,3 +113,24 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         ]:
             raise SerhpoError(f"epoch {self._reported} is not finite: {', '.join(broken)}")
         return {"trial": self._number, **result, "done": self._reported >= self._config.epochs}
+
+
+@contextmanager
+def time_limit(seconds: float, path: Path) -> Iterator[None]:
+    """End this process where what is inside hangs, be it outside Python; ``path`` then tells where.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise StorageError.from_os_error(error, path) from error
+    with file:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            path.unlink(missing_ok=True)

@@ -19,13 +19,12 @@ from pathlib import Path
 
 from serhpo.config import home
 from serhpo.errors import StudyError, nearest
-from serhpo.study.folder import JOURNAL_NAME, Study, require_new
+from serhpo.study.folder import Study, require_new
 from serhpo.study.results import write_results
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
 from serhpo.study.trial import STATES, TrialRecord
 
 __all__ = [
-    "JOURNAL_NAME",
     "SCHEMA_VERSION",
     "STATES",
     "Study",

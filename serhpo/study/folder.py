@@ -21,12 +21,11 @@ from serhpo import pareto
 from serhpo.config import parse, read_yaml, write_yaml
 from serhpo.errors import StorageError, StudyError
 from serhpo.study.ledger import cut_torn_tail, read_ledger
-from serhpo.study.lock import held_by_one_process
+from serhpo.study.lock import held_by_one_process, holder_of
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
 from serhpo.study.trial import STATES, TrialRecord
 
-JOURNAL_NAME = "serhpo"
-"""Name of the one study in a journal."""
+_LOCK = "driver.lock"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -72,6 +71,8 @@ class Study:
         require_new(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            for left in path.parent.glob(f".{path.name}.*"):  # by a kill
+                shutil.rmtree(left)
             with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
                 whole = Path(scratch) / path.name
                 _write_new(whole, settings, space, lock, asked)
@@ -89,7 +90,7 @@ class Study:
     def journal(self) -> optuna.Study:
         """The Optuna study behind this folder; re-reads the journal at every question."""
         try:
-            return optuna.load_study(study_name=JOURNAL_NAME, storage=_journal(self.path))
+            return optuna.load_study(study_name=None, storage=_journal(self.path))  # its only one
         except (KeyError, ValueError) as error:
             raise StudyError(f"The journal is damaged: {error}", where=self.path / "journal.log") from error
 
@@ -103,15 +104,28 @@ class Study:
         """Times the study was resumed."""
         return int(self.journal.user_attrs["resumed"])
 
-    def count_resume(self, asked: int) -> None:
-        """Note that the study goes on, and to how many trials in all; for its driver only."""
+    @property
+    def limits(self) -> dict[str, Any]:
+        """Limits of the search that were given anew when it was resumed, by name of the setting."""
+        return dict(self.journal.user_attrs.get("limits", {}))
+
+    def count_resume(self, asked: int, limits: Mapping[str, Any]) -> None:
+        """Note that the study goes on, to how many trials in all and how far; for its driver only."""
         self.journal.set_user_attr("asked", asked)
+        self.journal.set_user_attr("limits", {**self.limits, **limits})
         self.journal.set_user_attr("resumed", self.resumed + 1)
 
     def trials(self) -> list[TrialRecord]:
         """All trials that count, by number. A repeated configuration does not count."""
         frozen = self.journal.get_trials(deepcopy=False)
         return [self._record(trial) for trial in frozen if "duplicate_of" not in trial.user_attrs]
+
+    def ended(self) -> list[TrialRecord]:
+        """Trials that are at their end, in the order they came to it."""
+        frozen = self.journal.get_trials(deepcopy=False)
+        times = {trial.number: trial.datetime_complete for trial in frozen if trial.datetime_complete}
+        ended = [trial for trial in self.trials() if trial.number in times]
+        return sorted(ended, key=lambda trial: times[trial.number])
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         notes = dict(trial.user_attrs)
@@ -192,6 +206,10 @@ class Study:
         """Folder of one trial's configuration and checkpoints."""
         return self.path / "trials" / str(number)
 
+    def driver(self) -> dict[str, Any] | None:
+        """``pid``, ``host`` and ``started`` of the process that runs this study now; None where none does."""
+        return holder_of(self.path / _LOCK)
+
     def drop_checkpoint(self, number: int, *names: str) -> None:
         """Delete checkpoints of a trial that no longer matter."""
         for name in names:
@@ -205,7 +223,7 @@ class Study:
             StudyLockedError: Another process drives this study; names it.
             StorageError: The folder cannot be written.
         """
-        with held_by_one_process(self.path / "driver.lock", f"study `{self.name}`"):
+        with held_by_one_process(self.path / _LOCK, f"study `{self.name}`"):
             cut_torn_tail(self.path / "journal.log")
             # Ours alone now: a lock file of the journal can only be a dead driver's.
             (self.path / "journal.log.lock").unlink(missing_ok=True)
@@ -247,7 +265,7 @@ def _write_new(
     write_yaml(folder / "space.yaml", space)
     (folder / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
     study = optuna.create_study(
-        study_name=JOURNAL_NAME,
+        study_name=settings.name,
         storage=_journal(folder),
         directions=[objective.direction.replace("ise", "ize") for objective in settings.objectives],
     )

@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from serhpo.errors import StorageError, StudyLockedError
+
+_PATIENCE = 0.5
+"""Seconds to wait for a lock: :func:`holder_of` in another process may hold it for a moment."""
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def held_by_one_process(path: Path, what: str) -> Iterator[None]:
     holder = path.with_suffix(".json")
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE, poll_interval=0.05)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started}))
     except Timeout as error:
@@ -50,9 +54,42 @@ def held_by_one_process(path: Path, what: str) -> Iterator[None]:
         lock.release()
 
 
-def _describe(holder: Path) -> str:
+def holder_of(path: Path) -> dict[str, Any] | None:
+    """Who holds a lock: ``pid``, ``host`` and ``started``; None where nobody does.
+
+    The name that a killed process left behind is no holder.
+    """
+    who = _read(path.with_suffix(".json"))
+    if who is None or (who["host"] == socket.gethostname() and not _lives(who["pid"])):
+        return None
+    try:
+        with FileLock(path, timeout=0):
+            return None
+    except Timeout:
+        return who
+    except OSError:  # a folder that can only be read: take its word
+        return who
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
+
+
+def _read(holder: Path) -> dict[str, Any] | None:
     try:
         who = json.loads(holder.read_text())
-        return f"process {who['pid']} on {who['host']}, since {who['started']}"
+        return {"pid": int(who["pid"]), "host": str(who["host"]), "started": str(who["started"])}
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _describe(holder: Path) -> str:
+    if (who := _read(holder)) is None:
         return "a process that did not leave its name"
+    return f"process {who['pid']} on {who['host']}, since {who['started']}"

@@ -140,7 +140,9 @@ def test_second_driver_is_refused(home: Path, small_corpus: Path, serhpo: Callab
     done = serhpo("resume", "cut", "--json")
     assert done.code == 5
     assert done.json["error"]["kind"] == "StudyLockedError"
-    assert f"process {search.pid}" in done.json["error"]["got"]
+    driver, *_ = descendants(search.pid)
+    assert f"process {driver} on " in done.json["error"]["got"]
+    assert serhpo("status", "cut", "--json").json["driver"]["pid"] == driver
     _, rest = search.communicate(timeout=300)
     assert search.returncode == 0, rest
     check_whole(home, serhpo, trials=3)

@@ -1,5 +1,7 @@
 """A trial in its worker, without Ray around it: what it reports and which checkpoints it leaves."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +23,9 @@ def worker(tmp_path):
     def make(known=0, number=7):
         trainable = TrialTrainable.__new__(TrialTrainable)
         trainable._context = SimpleNamespace(
-            trials=tmp_path, folds=FOLDS, device="cpu", data=lambda config, stores: data
+            trials=tmp_path,
+            epoch_limit_s=600.0,
+            training=lambda config, seed, stores: TrialTraining(config, data, FOLDS, seed),
         )
         trainable._stores = {}
         trainable._begin({"number": number, "seed": 1, "trial": CONFIG.model_dump_json(), "known": known})
@@ -109,3 +113,17 @@ def test_a_full_disk_is_not_the_trials_fault(worker, monkeypatch):
     result = worker().step()
     assert "failed" not in result
     assert result["storage_error"].what == "The disk is full"
+
+
+def test_an_epoch_that_hangs_ends_its_process_and_leaves_its_traceback(tmp_path):
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom serhpo.search.trainable import time_limit\n"
+        "with time_limit(60, Path(sys.argv[1])): pass\n"
+        "assert not Path(sys.argv[1]).exists()\n"
+        "with time_limit(0.05, Path(sys.argv[1])): time.sleep(60)\n"
+    )
+    path = tmp_path / "3" / "hung.txt"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert path.read_text().startswith("Timeout")
+    assert 'File "<string>", line 6' in path.read_text()

@@ -4,18 +4,21 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from serhpo.errors import StorageError, StudyLockedError
-from serhpo.study.lock import held_by_one_process
+from serhpo.study.lock import held_by_one_process, holder_of
 
 HOLDER = """
 import sys
+import threading
 from pathlib import Path
-from serhpo.study.lock import held_by_one_process
+from serhpo.study.lock import held_by_one_process, holder_of
 with held_by_one_process(Path(sys.argv[1]), "study `x`"):
     print("held", flush=True)
     sys.stdin.readline()
@@ -109,3 +112,33 @@ def test_a_disk_without_room_for_the_name_does_not_keep_the_lock(tmp_path, monke
             ExitStack().enter_context(held_by_one_process(path, "it"))
     with held_by_one_process(path, "it"):  # though the error still holds the frame with the lock in it
         assert caught.value.where == str(path)
+
+
+def test_the_holder_of_a_lock_is_named_while_it_lives(tmp_path, other):
+    path = tmp_path / "driver.lock"
+    assert holder_of(path)["pid"] == other.pid
+    assert holder_of(path)["host"] == socket.gethostname()
+    other.kill()
+    other.wait()
+    assert (tmp_path / "driver.json").exists()
+    assert holder_of(path) is None
+
+
+def test_a_name_left_behind_whose_number_another_process_has_is_no_holder(tmp_path):
+    path = tmp_path / "driver.lock"
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "started": "2026-03-01"}
+    (tmp_path / "driver.json").write_text(json.dumps(who))
+    assert holder_of(path) is None
+
+
+def test_nobody_holds_what_was_never_locked(tmp_path):
+    assert holder_of(tmp_path / "driver.lock") is None
+
+
+def test_a_look_at_the_holder_does_not_keep_a_driver_out(tmp_path, monkeypatch):
+    path = tmp_path / "driver.lock"
+    looking = FileLock(path, thread_local=False)
+    looking.acquire()
+    threading.Timer(0.1, looking.release).start()
+    with held_by_one_process(path, "it"):
+        pass
