@@ -43,7 +43,7 @@ def _start_or_join(joining: bool) -> None:
             logging_level=logging.ERROR,
             runtime_env={"env_vars": WORKER_ENVIRONMENT},
         )
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # which is what Ray raises where its raylet dies while it starts
         raise ResourceError(
             "Cannot join the Ray cluster" if joining else "Cannot start Ray on this machine",
             got=str(error).strip().partition("\n")[0],

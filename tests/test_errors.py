@@ -22,6 +22,7 @@ EXIT_CODES = {
     "StudyError": 3,
     "NoCompleteTrialError": 4,
     "ResourceError": 5,
+    "RayDiedError": 5,
     "StorageError": 5,
     "StudyLockedError": 5,
     "SearchInterruptedError": 130,
