@@ -11,7 +11,6 @@ from serhpo.cli import console
 from serhpo.config import home
 
 if TYPE_CHECKING:
-    from serhpo.search.parameter import Parameter
     from serhpo.search.prepare import Plan
 
 
@@ -70,7 +69,10 @@ def plan_document(plan: Plan, name: str) -> dict[str, Any]:
         "protocol": data["protocol"],
         "claim": level(plan.space.protocol),
         "defaults": data["defaults"],
-        "parameters": {key: describe(parameter) for key, parameter in plan.space.parameters.items()},
+        "parameters": {
+            key: {"values": str(parameter), "when": parameter.conditions()}
+            for key, parameter in plan.space.parameters.items()
+        },
         "folds": [
             {key: list(v) if key != "name" else v for key, v in asdict(fold).items()} for fold in plan.folds
         ],
@@ -85,23 +87,3 @@ def plan_document(plan: Plan, name: str) -> dict[str, Any]:
             "report": str(studies_folder() / name / "report.html"),
         },
     }
-
-
-def describe(parameter: Parameter) -> dict[str, str]:
-    """A parameter's range and conditions in words."""
-    bounds = parameter.float_ or parameter.int_
-    if bounds:
-        scale = ", log" if parameter.log else f", step {parameter.step:g}" if parameter.step else ""
-        values = f"{'float' if parameter.float_ else 'int'} [{bounds[0]:g}, {bounds[1]:g}]{scale}"
-    elif parameter.subset is not None:
-        values = f"{len(parameter.values())} subsets of {', '.join(parameter.subset)}"
-    else:
-        values = ", ".join(map(str, parameter.values()))
-    when = ", ".join(f"{key} {_condition(value)}" for key, value in parameter.when.items())
-    return {"values": values, "when": when}
-
-
-def _condition(condition: Any) -> str:
-    if isinstance(condition, list):
-        return " or ".join(map(str, condition))
-    return str(condition) if hasattr(condition, "has") else f"= {condition}"

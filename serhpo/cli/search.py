@@ -69,6 +69,13 @@ def search(
     sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, nsga2 or random.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the study.")] = None,
     settings: SetOption = None,
+    enqueue: Annotated[
+        list[str] | None,
+        typer.Option(help="Try these first: a YAML file, `paper`, or a study's front; repeatable."),
+    ] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(help="Let the sampler learn from the trials of this study.")
+    ] = None,
     cache: CacheOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would happen; start nothing.")
@@ -88,6 +95,8 @@ def search(
         raise UsageError("A study's name is a plain folder name", where="--name", got=name)
     name = name or prepare.default_name(space)
     require_new(studies_folder() / name)
+    first = _enqueued(plan, enqueue or [])
+    warm = _warm_trials(plan, warm_start) if warm_start else []
     if dry_run:
         from serhpo.cli.dry_run import print_plan
 
@@ -97,7 +106,7 @@ def search(
     with ExitStack() as session:  # Ray, if filling needs it, stays up for the search
         remote = _remote(cache)
         shards, _ = _fill(plan, session, remote)
-        study = prepare.create_study(plan, name, shards)
+        study = prepare.create_study(plan, name, shards, first, warm)
         try:
             _run(study, plan, shards, remote, as_json)
         except ResourceError as error:
@@ -195,6 +204,47 @@ def _plan(space: str, corpus: Corpus, settings: list[str], options: dict[str, An
     return make_plan(loaded, space, corpus)
 
 
+def _enqueued(plan: Plan, sources: list[str]) -> list[dict[str, Any]]:
+    """Configurations to try first; says which were left out and why."""
+    from serhpo.search.transfer import enqueued
+
+    found: list[dict[str, Any]] = []
+    for source in sources:
+        read = enqueued(plan.space, source, plan.folds, plan.corpus.name)
+        for reason in read.dropped:
+            console.say(f"not enqueued from {source}: {reason}")
+        console.say(f"enqueued from {source}: {len(read.assignments)}")
+        found += [assignment for assignment in read.assignments if assignment not in found]
+    if len(found) > plan.space.search.trials:
+        raise UsageError(
+            "More configurations are enqueued than trials asked for",
+            where="--enqueue",
+            got=len(found),
+            allowed=f"{plan.space.search.trials} trials",
+            hint=f"--trials {len(found)}, or more",
+        )
+    return found
+
+
+def _warm_trials(plan: Plan, name: str) -> list[Any]:
+    """Trials of another study for the sampler; says which were left out and why."""
+    from serhpo.search.transfer import refuse_leak, warm_trials
+    from serhpo.study import open_study
+
+    other = open_study(name)
+    refuse_leak(other, plan.folds, plan.corpus.name)
+    trials, dropped = warm_trials(plan.space, other)
+    for reason, count in dropped.most_common():
+        console.say(f"not taken from {name}: {count} {'trial' if count == 1 else 'trials'}: {reason}")
+    if (
+        other.lock.get("corpus_digest") != plan.corpus.digest
+        or other.settings.protocol != plan.space.protocol
+    ):
+        console.say(f"{name} measured on other recordings or folds: its figures guide, they do not compare")
+    console.say(f"the sampler starts with {len(trials)} trials of {name}; they count for nothing else")
+    return trials
+
+
 def _announce(plan: Plan) -> None:
     from serhpo.search.rungs import expected_epochs, rung_levels
 
@@ -240,7 +290,7 @@ def _run(
     shards: Any,
     remote: RemoteStore | None,
     as_json: bool,
-    resume: dict[str, float | None] | None = None,
+    resume: dict[str, float] | None = None,
 ) -> None:
     from serhpo.cli.read import print_front
     from serhpo.report import write_report

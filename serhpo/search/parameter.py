@@ -122,6 +122,13 @@ class Parameter(Config):
         steps = (value - bounds[0]) / step
         return abs(steps - round(steps)) < 1e-9
 
+    def admits(self, value: Any) -> bool:
+        """Whether the parameter could have been given this value, be it continuous or not."""
+        if self.float_ and self.step is None:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            return number and self.float_[0] <= value <= self.float_[1]
+        return isinstance(value, Scalar) and self.allows(value)
+
     def suggest(self, name: str, trial: Suggests) -> Scalar:
         """Ask the trial for a value."""
         if self.float_:
@@ -137,6 +144,18 @@ class Parameter(Config):
             return generator.randrange(self.int_[0], self.int_[1] + 1, int(self.step or 1))
         return generator.uniform(*self.float_) if self.float_ else generator.choice(self.values())
 
+    def __str__(self) -> str:
+        if bounds := self.float_ or self.int_:
+            scale = ", log" if self.log else f", step {self.step:g}" if self.step else ""
+            return f"{'float' if self.float_ else 'int'} [{bounds[0]:g}, {bounds[1]:g}]{scale}"
+        if self.subset is not None:
+            return f"{len(self.values())} subsets of {', '.join(self.subset)}"
+        return ", ".join(map(str, self.values()))
+
+    def conditions(self) -> str:
+        """When the parameter exists, in words; empty where it always does."""
+        return ", ".join(f"{key} {_in_words(value)}" for key, value in self.when.items())
+
     def exists(self, assignment: Mapping[str, Scalar]) -> bool:
         """Whether all conditions hold under the values of the other parameters."""
         return all(holds(condition, assignment.get(other)) for other, condition in self.when.items())
@@ -150,3 +169,9 @@ def holds(condition: Scalar | list[Scalar] | Members, value: Scalar | None) -> b
         return condition.hold(str(value).split("+"))
     allowed = condition if isinstance(condition, list) else [condition]
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in allowed)
+
+
+def _in_words(condition: Scalar | list[Scalar] | Members) -> str:
+    if isinstance(condition, list):
+        return " or ".join(map(str, condition))
+    return str(condition) if isinstance(condition, Members) else f"= {condition}"

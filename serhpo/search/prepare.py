@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from optuna.trial import FrozenTrial
 
 from serhpo import __version__, pareto
 from serhpo.cache import RemoteStore, Shard, cache_folder, plan
@@ -81,13 +83,21 @@ def default_name(space_name: str) -> str:
     return f"{Path(space_name).stem}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
 
 
-def create_study(plan: Plan, name: str, shards: Shards) -> Study:
+def create_study(
+    plan: Plan,
+    name: str,
+    shards: Shards,
+    enqueue: Sequence[Mapping[str, Any]] = (),
+    warm: Sequence[FrozenTrial] = (),
+) -> Study:
     """Make the study's folder.
 
     Args:
         plan: What is searched.
         name: Of the study.
         shards: Cache files, as :func:`fill_features` returns them.
+        enqueue: Parameters, or some of them, to try first.
+        warm: Ended trials of another study, for the sampler alone.
 
     Raises:
         StudyError: The name is taken.
@@ -111,7 +121,7 @@ def create_study(plan: Plan, name: str, shards: Shards) -> Study:
     )
     data = plan.space.model_dump(mode="json", by_alias=True, exclude_unset=True)
     lock = {**_lock(plan), "shards": _content(shards)}
-    return Study.create(studies_folder() / name, study, data, lock, settings.trials)
+    return Study.create(studies_folder() / name, study, data, lock, settings.trials, enqueue, warm)
 
 
 def check_features(study: Study, shards: Shards) -> None:

@@ -123,7 +123,7 @@ class _Search:
         if search.exhausted:
             asked = self.study.asked
             self.listener.phase(f"the sampler only repeats itself: the search ends before {asked} trials")
-        elif search.missing and (why := self.budget.spent()):
+        elif len(self.study.ended()) < self.study.asked and (why := self.budget.spent()):
             self.listener.phase(f"the search ends: {why}; `serhpo resume` with a higher limit goes on")
 
     def _tuner(self, search: StudySearch, at_once: int, scratch: Path) -> tune.Tuner:

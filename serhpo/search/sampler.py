@@ -26,6 +26,7 @@ from serhpo.search.space import Space
 from serhpo.study import TrialRecord
 
 ATTEMPTS_AT_SOMETHING_NEW = 20
+_TWINS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class StudySearch(OptunaSearch):  # type: ignore[misc]
@@ -191,7 +192,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     def _twin(self, number: int, assignment: Mapping[str, Any]) -> FrozenTrial | None:
         """An earlier trial with the same parameters that did not fail."""
         for other in self._ot_study.get_trials(deepcopy=False):
-            usable = other.state != TrialState.FAIL and "duplicate_of" not in other.user_attrs
+            # A trial of another study is no twin: this one has to measure the configuration itself.
+            usable = other.state in _TWINS and {"duplicate_of", "warm_start"}.isdisjoint(other.user_attrs)
             if other.number != number and usable and other.params == assignment:
                 return other
         return None

@@ -2,14 +2,15 @@
 
 A space file has four sections besides ``description``: ``parameters`` (what is searched, named by the
 dotted path of a ``TrialConfig`` field), ``defaults`` (values of the other fields), ``search``
-(:class:`~serhpo.search.settings.SearchSettings`) and ``protocol`` (how speakers are divided).
+(:class:`~serhpo.search.settings.SearchSettings`) and ``protocol`` (how speakers are divided). It may list
+``known_good`` configurations, values of every parameter, for ``--enqueue``.
 """
 
 from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from graphlib import TopologicalSorter
@@ -18,13 +19,13 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from serhpo.config import Config, digest, parse, read_yaml, read_yaml_value
+from serhpo.config import Config, digest, parse, read_yaml, read_yaml_value, validation_problems
 from serhpo.corpus.folds import ProtocolConfig
 from serhpo.errors import SpaceError, UsageError, unknown_name
 from serhpo.features import Extractor, FeatureSettings
 from serhpo.search.parameter import Parameter, Scalar, Suggests, holds
 from serhpo.search.settings import SearchSettings
-from serhpo.search.space_check import space_problems
+from serhpo.search.space_check import space_problems, without
 from serhpo.training.config import TrialConfig
 
 
@@ -36,6 +37,7 @@ class Space(Config):
     defaults: dict[str, Any] = Field(default_factory=dict)
     search: SearchSettings = SearchSettings()
     protocol: ProtocolConfig = ProtocolConfig()
+    known_good: tuple[dict[str, Any], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -48,6 +50,12 @@ class Space(Config):
         # Not sets of names: their order, and so every seeded draw, would differ between processes.
         graph = {name: tuple(parameter.when) for name, parameter in self.parameters.items()}
         return tuple(TopologicalSorter(graph).static_order())
+
+    def restricted(self, names: Collection[str]) -> Space:
+        """The space with these parameters alone."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        data["parameters"] = {name: data["parameters"][name] for name in names}
+        return Space.model_validate(data)
 
     def suggest(self, trial: Suggests) -> dict[str, Scalar]:
         """Ask a trial for a value of every parameter that exists under the values before it."""
@@ -103,7 +111,7 @@ class Space(Config):
         Raises:
             SpaceError: A key is unknown or a value not allowed.
         """
-        data = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        data = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"known_good"})
         # A changed `x.name` clears the defaults of `x`: first, whatever the order given.
         for key, value in sorted(settings.items(), key=lambda item: not item[0].endswith(".name")):
             section, _, field = key.partition(".")
@@ -204,8 +212,17 @@ def load_space_data(data: Mapping[str, Any], where: object) -> Space:
     Raises:
         SpaceError: Names every problem found.
     """
-    space = parse(Space, data, where, SpaceError)
-    problems = space_problems(space, str(where))
+    try:
+        space, problems, gone = Space.model_validate(data), [], set[str]()
+    except ValidationError as error:
+        problems = validation_problems(error, Space, str(where))
+        places = {detail["loc"] for detail in error.errors(include_url=False)}
+        gone = {str(loc[1]) for loc in places if loc[0] == "parameters" and len(loc) > 1}
+        sections = {loc[0] for loc in places if loc[0] != "parameters" or len(loc) == 1}
+        sound = {key: value for key, value in data.items() if key not in sections}
+        sound["parameters"] = without(sound.get("parameters", {}), gone)
+        space = Space.model_validate(sound)  # what is left of it has problems of its own
+    problems += space_problems(space, str(where), gone)
     if problems:
         plural = "problem" if len(problems) == 1 else "problems"
         raise SpaceError(

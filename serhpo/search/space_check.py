@@ -4,32 +4,97 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, Self
 
 from pydantic import ValidationError
 
 from serhpo.config import validation_problems
 from serhpo.errors import Problem, SpaceError, nearest
+from serhpo.search.assignment import partial
 from serhpo.search.parameter import Members, Parameter, Scalar, holds
 from serhpo.training.config import TrialConfig
-
-if TYPE_CHECKING:
-    from serhpo.search.space import Space
 
 DRAWS = 200
 
 
-def space_problems(space: Space, file: str) -> list[Problem]:
-    """Problems of a space, each with file and key: first its conditions, then its values."""
-    return list(_condition_problems(space, file)) or list(_config_problems(space, file))
+class Space(Protocol):
+    """The part of :class:`~serhpo.search.space.Space` that is checked."""
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """What is searched."""
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What is not."""
+
+    @property
+    def known_good(self) -> tuple[dict[str, Any], ...]:
+        """Configurations to start with."""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names, conditions' subjects first."""
+
+    def trial_data(self, assignment: Mapping[str, Scalar]) -> dict[str, Any]:
+        """The configuration of an assignment."""
+
+    def restricted(self, names: Collection[str]) -> Self:
+        """The space with these parameters alone."""
 
 
-def _condition_problems(space: Space, file: str) -> Iterable[Problem]:
+def space_problems(space: Space, file: str, gone: Collection[str] = ()) -> list[Problem]:
+    """Problems of a space, each with file and key: first its conditions, then its values.
+
+    Args:
+        space: What to check.
+        file: Its name.
+        gone: Parameters of the file that are known to be wrong and not in the space.
+    """
+    problems = list(_condition_problems(space, file, gone))
+    # What a wrong condition leaves unclear is not asked for its values: that would only confuse.
+    unclear = {str(problem.key).split(".when")[0].removeprefix("parameters.") for problem in problems}
+    if "parameters" not in unclear:  # a circle
+        clear = without(space.parameters, unclear)
+        problems += _config_problems(space.restricted(clear) if unclear else space, file)
+    if not problems:
+        problems += _known_good_problems(space, file)
+    return problems
+
+
+def without(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Parameters, or their data, less some and less all that exist only under conditions on those."""
+    left = {name: parameter for name, parameter in parameters.items() if name not in names}
+    hanging = {name for name, parameter in left.items() if not _conditions_of(parameter).isdisjoint(names)}
+    return without(left, hanging) if hanging else left
+
+
+def _conditions_of(parameter: Any) -> set[str]:
+    when = parameter.get("when", {}) if isinstance(parameter, Mapping) else getattr(parameter, "when", {})
+    return set(when) if isinstance(when, Mapping) else set()
+
+
+def _known_good_problems(space: Space, file: str) -> Iterable[Problem]:
+    for number, entry in enumerate(space.known_good, start=1):
+        assignment, problems = partial(space.parameters, entry)
+        for problem in problems:
+            yield Problem(problem.what, file, key=f"known_good {number}: {problem.key}")
+        exist = [name for name in space.order if space.parameters[name].exists(assignment)]
+        if not problems and (missing := [name for name in exist if name not in assignment]):
+            yield Problem(f"lacks {', '.join(missing)}", file, key=f"known_good {number}")
+        elif not problems:
+            for problem in _refused(space, assignment):
+                yield Problem(str(problem), file, key=f"known_good {number}")
+
+
+def _condition_problems(space: Space, file: str, gone: Collection[str]) -> Iterable[Problem]:
     for name, parameter in space.parameters.items():
         for other, condition in parameter.when.items():
             key = f"parameters.{name}.when"
+            if other in gone:
+                continue
             if other not in space.parameters:
                 known = ", ".join(space.parameters)
                 hint = nearest(other, space.parameters)

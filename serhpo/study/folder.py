@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,8 @@ from serhpo.study.settings import SCHEMA_VERSION, StudySettings
 from serhpo.study.trial import STATES, TrialRecord
 
 _LOCK = "driver.lock"
+_NOT_OURS = {"duplicate_of", "warm_start"}
+"""Attributes of trials in the journal that are there for the sampler and the dashboard only."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -61,8 +63,19 @@ class Study:
         space: Mapping[str, Any],
         lock: Mapping[str, Any],
         asked: int,
+        enqueue: Sequence[Mapping[str, Any]] = (),
+        warm: Sequence[FrozenTrial] = (),
     ) -> Study:
         """Make the folder of a new study.
+
+        Args:
+            path: The folder.
+            settings: ``study.yaml``.
+            space: ``space.yaml``.
+            lock: ``lock.json``.
+            asked: Trials wanted.
+            enqueue: Parameters, or some of them, to try first.
+            warm: Ended trials of another study, for the sampler alone.
 
         Raises:
             StudyError: A study of this name exists.
@@ -75,7 +88,11 @@ class Study:
                 shutil.rmtree(left)
             with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
                 whole = Path(scratch) / path.name
-                _write_new(whole, settings, space, lock, asked)
+                study = _write_new(whole, settings, space, lock, asked)
+                for trial in warm:
+                    study.add_trial(trial)
+                for params in enqueue:
+                    study.enqueue_trial(dict(params), user_attrs={"enqueued": True})
                 whole.rename(path)  # a kill before leaves no study, a kill after a whole one
         except OSError as error:
             raise StorageError.from_os_error(error, path) from error
@@ -116,9 +133,9 @@ class Study:
         self.journal.set_user_attr("resumed", self.resumed + 1)
 
     def trials(self) -> list[TrialRecord]:
-        """All trials that count, by number. A repeated configuration does not count."""
+        """All trials that count, by number: no repeated configuration, no trial of another study."""
         frozen = self.journal.get_trials(deepcopy=False)
-        return [self._record(trial) for trial in frozen if "duplicate_of" not in trial.user_attrs]
+        return [self._record(trial) for trial in frozen if _NOT_OURS.isdisjoint(trial.user_attrs)]
 
     def ended(self) -> list[TrialRecord]:
         """Trials that are at their end, in the order they came to it."""
@@ -259,7 +276,7 @@ def _read_settings(path: Path) -> StudySettings:
 
 def _write_new(
     folder: Path, settings: StudySettings, space: Mapping[str, Any], lock: Mapping[str, Any], asked: int
-) -> None:
+) -> optuna.Study:
     (folder / "trials").mkdir(parents=True)
     write_yaml(folder / "study.yaml", settings.model_dump(mode="json"))
     write_yaml(folder / "space.yaml", space)
@@ -272,6 +289,7 @@ def _write_new(
     study.set_metric_names([objective.metric for objective in settings.objectives])
     study.set_user_attr("asked", asked)
     study.set_user_attr("resumed", 0)
+    return study
 
 
 def _journal(path: Path) -> JournalStorage:

@@ -35,7 +35,7 @@ def make_rungs(space: Space) -> Rungs:
     return Rungs(standard_objectives(4), space.search)
 
 
-def make_study(path: Path, space: Space) -> Study:
+def make_study(path: Path, space: Space, lock: dict[str, Any] | None = None, **more: Any) -> Study:
     s = space.search
     settings = StudySettings(
         name=path.name,
@@ -52,7 +52,7 @@ def make_study(path: Path, space: Space) -> Study:
         seed=s.seed,
     )
     data = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return Study.create(path, settings, data, {"folds": []}, s.trials)
+    return Study.create(path, settings, data, lock or {"folds": []}, s.trials, **more)
 
 
 class Driver:

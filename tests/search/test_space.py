@@ -360,4 +360,11 @@ def test_settings_of_the_command_line():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_files_of_spaces_are_data(path):
-    assert set(read_yaml(path)) <= {"description", "parameters", "defaults", "search", "protocol"}
+    assert set(read_yaml(path)) <= {
+        "description",
+        "parameters",
+        "defaults",
+        "search",
+        "protocol",
+        "known_good",
+    }
