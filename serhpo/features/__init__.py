@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from serhpo.config import Config
 from serhpo.errors import unknown_name
+from serhpo.features.altered import Altered
 from serhpo.features.base import Extractor, Storage, key
 from serhpo.features.mel import LogMel
 from serhpo.features.mfcc import Mfcc
@@ -13,6 +14,7 @@ from serhpo.features.waveform import Waveform
 
 __all__ = [
     "EXTRACTORS",
+    "Altered",
     "Extractor",
     "FeatureSettings",
     "Hubert",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -96,6 +96,10 @@ class JointModel(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.class_head = nn.Linear(width, classes)
         self.dimension_head = nn.Linear(width, len(DIMENSIONS))
+
+    def shared_parameters(self) -> Iterator[nn.Parameter]:
+        """The last parameters that both heads hang on: those of the fusion."""
+        return self.fusion.parameters()
 
     def set_normalisation(self, stream: str, mean: Tensor, std: Tensor) -> None:
         """Fix the statistics ``[C]`` that a stream's features are normalised by."""

@@ -58,10 +58,20 @@ class TrialContext:
         """The training data of a configuration; opens what ``stores`` does not hold yet."""
         from serhpo.training.data import from_corpus  # only workers train; the driver starts without torch
 
-        wanted = {stream: config.features[stream] for stream in config.streams}
-        for extractor in wanted.values():
+        def store(extractor: Extractor) -> FeatureStore:
             if extractor not in stores:
                 if self.remote is not None:
                     fetch(self.shards[extractor], self.remote)
                 stores[extractor] = open_store(self.shards[extractor])
-        return from_corpus(self.corpus, {stream: stores[extractor] for stream, extractor in wanted.items()})
+            return stores[extractor]
+
+        wanted = {stream: config.features[stream] for stream in config.streams}
+        copies = {stream: config.augmentation.copies(extractor) for stream, extractor in wanted.items()}
+        return from_corpus(
+            self.corpus,
+            {stream: store(extractor) for stream, extractor in wanted.items()},
+            [
+                {s: store(e) for s, e in zip(copies, copy, strict=True)}
+                for copy in zip(*copies.values(), strict=True)
+            ],
+        )

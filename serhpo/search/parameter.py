@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from serhpo.config import Config
 
-Scalar = bool | int | float | str
+Condition = bool | int | float | str
+Scalar = Condition | None  # null is a choice like any other, for what may be left out
 
 
 class Suggests(Protocol):
@@ -71,7 +72,7 @@ class Parameter(Config):
     max: int | None = Field(None, ge=1)
     log: bool = False
     step: float | None = Field(None, gt=0)
-    when: dict[str, Scalar | list[Scalar] | Members] = Field(default_factory=dict)
+    when: dict[str, Condition | list[Condition] | Members] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Parameter:
@@ -114,6 +115,8 @@ class Parameter(Config):
     def allows(self, value: Scalar) -> bool:
         """Whether the parameter can take a value; a continuous one never takes a given one."""
         bounds = self.float_ or self.int_
+        if value is None:
+            return None in self.values()
         if not bounds:
             return any(holds(value, other) for other in self.values())
         step = self.step or (1 if self.int_ else None)
@@ -161,7 +164,7 @@ class Parameter(Config):
         return all(holds(condition, assignment.get(other)) for other, condition in self.when.items())
 
 
-def holds(condition: Scalar | list[Scalar] | Members, value: Scalar | None) -> bool:
+def holds(condition: Condition | list[Condition] | Members, value: Scalar) -> bool:
     """Whether a parameter's value meets a condition on it; a parameter without value meets none."""
     if value is None:
         return False
@@ -171,7 +174,7 @@ def holds(condition: Scalar | list[Scalar] | Members, value: Scalar | None) -> b
     return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in allowed)
 
 
-def _in_words(condition: Scalar | list[Scalar] | Members) -> str:
+def _in_words(condition: Condition | list[Condition] | Members) -> str:
     if isinstance(condition, list):
         return " or ".join(map(str, condition))
     return str(condition) if isinstance(condition, Members) else f"= {condition}"

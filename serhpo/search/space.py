@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -26,7 +26,9 @@ from serhpo.features import Extractor, FeatureSettings
 from serhpo.search.parameter import Parameter, Scalar, Suggests, holds
 from serhpo.search.settings import SearchSettings
 from serhpo.search.space_check import space_problems, without
-from serhpo.training.config import TrialConfig
+from serhpo.training.config import Augmentation, TrialConfig
+
+T = TypeVar("T", bound=Config)
 
 
 class Space(Config):
@@ -87,14 +89,21 @@ class Space(Config):
     def extractors(self) -> tuple[Extractor, ...]:
         """Every feature extractor that some trial of this space can ask for, none twice."""
         found: dict[Extractor, None] = {}
-        for stream in self.streams():
-            prefix = f"features.{stream}."
-            searched = {n: p.values() for n, p in self.parameters.items() if n.startswith(prefix)}
-            for values in itertools.product(*searched.values()):
-                data = self.trial_data(dict(zip(searched, values, strict=True)))
-                with suppress(ValidationError):  # a combination that no trial can have either
-                    found[FeatureSettings.model_validate(data.get("features", {}))[stream]] = None
+        for augmentation in self._settings_of("augmentation", Augmentation, ("speed", "noise_snr")):
+            for stream in self.streams():
+                for settings in self._settings_of("features", FeatureSettings, (f"{stream}.",)):
+                    extractor = settings[stream]
+                    found |= dict.fromkeys((extractor, *augmentation.copies(extractor)))
         return tuple(found)
+
+    def _settings_of(self, part: str, kind: type[T], names: tuple[str, ...]) -> Iterator[T]:
+        """Every value that a part of the configuration can take by what is searched under these names."""
+        prefixes = tuple(f"{part}.{name}" for name in names)
+        searched = {n: p.values() for n, p in self.parameters.items() if n.startswith(prefixes)}
+        for values in itertools.product(*searched.values()):
+            data = self.trial_data(dict(zip(searched, values, strict=True)))
+            with suppress(ValidationError):  # a combination that no trial can have either
+                yield kind.model_validate(data.get(part, {}))
 
     def streams(self) -> tuple[str, ...]:
         """Every stream that some trial of this space can use."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from serhpo.config import validation_problems
 from serhpo.errors import Problem, SpaceError, nearest
 from serhpo.search.assignment import partial
-from serhpo.search.parameter import Members, Parameter, Scalar, holds
+from serhpo.search.parameter import Condition, Members, Parameter, Scalar, holds
 from serhpo.training.config import TrialConfig
 
 DRAWS = 200
@@ -110,13 +110,13 @@ def _condition_problems(space: Space, file: str, gone: Collection[str]) -> Itera
         yield Problem(f"conditions run in a circle: {' → '.join(error.args[1])}", file, key="parameters")
 
 
-def _can_hold(condition: Scalar | list[Scalar] | Members, subject: Parameter) -> bool:
+def _can_hold(condition: Condition | list[Condition] | Members, subject: Parameter) -> bool:
     if isinstance(condition, Members):
         return any(holds(condition, value) for value in subject.values())
     return all(subject.allows(value) for value in _as_list(condition))
 
 
-def _as_list(condition: Scalar | list[Scalar]) -> list[Scalar]:
+def _as_list(condition: Condition | list[Condition]) -> list[Condition]:
     return condition if isinstance(condition, list) else [condition]
 
 
@@ -133,7 +133,8 @@ def _config_problems(space: Space, file: str) -> Iterable[Problem]:
                 fallback = "defaults" if str(problem) in alone or not probed else f"parameters.{probed}"
                 yield Problem(str(problem), file, key=_about(problem.key or "", values, probed) or fallback)
     for name, parameter in space.parameters.items():
-        if name == "epochs" or (name.startswith("features.") and parameter.choice is None):
+        beforehand = name.startswith(("features.", "augmentation.speed", "augmentation.noise_snr"))
+        if name == "epochs" or (beforehand and parameter.choice is None):
             what = (
                 "is set by search.epochs" if name == "epochs" else "must be a `choice`: computed beforehand"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -83,12 +83,18 @@ class BatchReader:
         stores: Features of each stream, in the order the model wants them.
         frames_per_second: Of each stream, so that an excerpt is the same stretch of time in all.
         device: Where the model is.
+        copies: Features of altered copies, from which :meth:`excerpts` draws too.
     """
 
     def __init__(
-        self, stores: Mapping[str, Store], frames_per_second: Mapping[str, float], device: torch.device
+        self,
+        stores: Mapping[str, Store],
+        frames_per_second: Mapping[str, float],
+        device: torch.device,
+        copies: Sequence[Mapping[str, Store]] = (),
     ) -> None:
         self._stores = dict(stores)
+        self._versions = [self._stores, *copies]
         self._rates = dict(frames_per_second)
         self._device = device
         self._stored = {stream: _Buffer(store.dtype) for stream, store in stores.items()}
@@ -103,27 +109,38 @@ class BatchReader:
     def whole(self, batches: Iterable[IntArray]) -> Iterator[Batch]:
         """Batches of whole utterances."""
         for rows in batches:
-            yield self._read(rows, np.zeros(len(rows)), None)
+            yield self._read(rows, np.zeros(len(rows)), None, np.zeros(len(rows), np.int64))
 
     def excerpts(
         self, batches: Iterable[IntArray], longest: float | None, generator: np.random.Generator
     ) -> Iterator[Batch]:
-        """Batches in which an utterance longer than ``longest`` seconds gives a random excerpt of it."""
+        """Batches in which an utterance longer than ``longest`` seconds gives a random excerpt of it.
+
+        Each is as it was recorded or one of its altered copies, all equally likely.
+        """
         for rows in batches:
             room = 0.0 if longest is None else np.maximum(self.seconds(rows) - longest, 0)
-            yield self._read(rows, generator.uniform(0, 1, len(rows)) * room, longest)
+            starts = generator.uniform(0, 1, len(rows)) * room
+            yield self._read(rows, starts, longest, generator.integers(0, len(self._versions), len(rows)))
 
-    def _read(self, rows: IntArray, starts: SecondsArray, longest: float | None) -> Batch:
+    def _read(self, rows: IntArray, starts: SecondsArray, longest: float | None, version: IntArray) -> Batch:
         features, lengths = {}, {}
         for stream, store in self._stores.items():
             rate = self._rates[stream]
             total = store.lengths[rows]
+            for number, stores in enumerate(self._versions[1:], start=1):
+                total = np.where(version == number, stores[stream].lengths[rows], total)
             first = np.minimum((starts * rate).astype(np.int64), total - 1)
             span = total if longest is None else max(1, round(longest * rate))
             stop = np.minimum(first + span, total)
             shape = len(rows), int((stop - first).max()), store.channels
             stored = self._stored[stream].shaped(shape)
-            store.read(rows, first, stop, stored)
+            if not version.any():
+                store.read(rows, first, stop, stored)
+            else:
+                for i, number in enumerate(version.tolist()):
+                    one = slice(i, i + 1)
+                    self._versions[number][stream].read(rows[one], first[one], stop[one], stored[one])
             features[stream] = self._converted(stream, stored, store.scale)
             lengths[stream] = torch.from_numpy(stop - first).to(self._device)
         return Batch(rows, features, lengths)

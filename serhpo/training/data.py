@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -56,6 +56,8 @@ class TrainingData:
         dimensions: ``[n, 3]`` valence, arousal, dominance; the corpus' range is −1 … 1, NaN = not rated.
         speakers: ``[n]`` speaker ids.
         classes: Names of the classes.
+        distributions: ``[n, K]`` share of the raters behind each class, NaN where nobody tells.
+        copies: The features again, of each altered copy of the recordings; for training speakers only.
     """
 
     stores: Mapping[str, Store]
@@ -63,10 +65,12 @@ class TrainingData:
     dimensions: FloatArray
     speakers: npt.NDArray[Any]
     classes: tuple[str, ...]
+    distributions: FloatArray | None = None
+    copies: tuple[Mapping[str, Store], ...] = ()
     _moments: dict[tuple[str, str], ChannelMoments] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for stream, store in self.stores.items():
+        for stream, store in (pair for stores in (self.stores, *self.copies) for pair in stores.items()):
             if len(store) != len(self):
                 raise CorpusError(
                     f"The cache of `{stream}` holds {len(store)} utterances, the corpus {len(self)}",
@@ -86,6 +90,19 @@ class TrainingData:
         chosen = np.isin(self.speakers, sorted(speakers)) & self.taking_part
         return np.flatnonzero(chosen).astype(np.int64)
 
+    def targets(self, soft: bool) -> FloatArray:
+        """``[n, K]`` what the classifier is to say: 1 at the label, NaN without one.
+
+        Args:
+            soft: Take the raters' shares where they are told.
+        """
+        classes = len(self.classes)
+        known = self.labels >= 0
+        hard = np.where(known[:, None], np.eye(classes, dtype=np.float32)[self.labels], np.float32("nan"))
+        if not soft or self.distributions is None:
+            return hard
+        return np.where(np.isnan(self.distributions), hard, self.distributions)
+
     def moments(self, stream: str, speaker: str) -> ChannelMoments:
         """Channel statistics of one speaker; computed once, since trials share folds and speakers."""
         key = (stream, speaker)
@@ -94,8 +111,10 @@ class TrainingData:
         return self._moments[key]
 
 
-def from_corpus(corpus: Corpus, stores: Mapping[str, Store]) -> TrainingData:
-    """The training data of a corpus and its cached features.
+def from_corpus(
+    corpus: Corpus, stores: Mapping[str, Store], copies: Sequence[Mapping[str, Store]] = ()
+) -> TrainingData:
+    """The training data of a corpus and its cached features, and those of altered copies.
 
     Ratings are mapped by the scheme's declared range [low, high] to [−1, 1], with fixed constants.
 
@@ -119,4 +138,23 @@ def from_corpus(corpus: Corpus, stores: Mapping[str, Store]) -> TrainingData:
         low, high = scheme.dimensions
         dimensions = 2 * (dimensions - low) / (high - low) - 1
     speakers = np.array(corpus.column("speaker"))
-    return TrainingData(dict(stores), labels, dimensions.astype(np.float32), speakers, scheme.classes)
+    return TrainingData(
+        dict(stores),
+        labels,
+        dimensions.astype(np.float32),
+        speakers,
+        scheme.classes,
+        _distributions(corpus.column("label_dist"), scheme.classes),
+        tuple(copies),
+    )
+
+
+def _distributions(shares: Sequence[Any], classes: tuple[str, ...]) -> FloatArray:
+    """``[n, K]`` from what the table holds: pairs of class and share, or None."""
+    result = np.full((len(shares), len(classes)), np.nan, dtype=np.float32)
+    for row, pairs in zip(result, shares, strict=True):
+        share = dict(pairs or ())
+        total = sum(share.get(name, 0.0) for name in classes)
+        if total > 0:
+            row[:] = [share.get(name, 0.0) / total for name in classes]
+    return result

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +13,13 @@ from torch import Tensor
 
 from serhpo.corpus.folds import Fold
 from serhpo.errors import CorpusError, SerhpoError
-from serhpo.losses import ccc_loss, cross_entropy
+from serhpo.losses import DIMENSION_LOSSES, classification_loss
 from serhpo.model.joint import JointModel, JointOutput
-from serhpo.training import normalisation
+from serhpo.training import augmentation, normalisation
 from serhpo.training.batches import Batch, BatchReader, evaluation_batches, training_batches
 from serhpo.training.config import TrialConfig
 from serhpo.training.data import TrainingData
+from serhpo.training.device import half_precision, random_numbers_from, seed_of
 from serhpo.training.optimiser import Stepper
 from serhpo.training.results import Predictions
 from serhpo.training.statistics import class_means, class_weights
@@ -77,29 +76,33 @@ class FoldTraining:
             _require_labels(data, rows, f"the {part} speakers of fold `{fold.name}`")
         stores = {stream: data.stores[stream] for stream in config.streams}
         rates = {stream: config.features[stream].frames_per_second for stream in config.streams}
-        self._reader = BatchReader(stores, rates, device)
+        self._reader = BatchReader(stores, rates, device, data.copies)
         self._evaluation = evaluation_batches(self._validation, self._reader.seconds(self._validation))
-        self._labels = torch.from_numpy(data.labels)
+        self._targets = torch.from_numpy(data.targets(config.loss.soft_labels))
         self._dimensions = torch.from_numpy(data.dimensions)
 
         classes = len(data.classes)
-        with _random_numbers_from(seed_of(self._seed, "weights"), device):
+        with random_numbers_from(seed_of(self._seed, "weights"), device):
             self._model = JointModel(
                 config.model,
                 {stream: store.channels for stream, store in stores.items()},
                 classes,
                 layers={stream: config.features[stream].layers for stream in config.streams},
             )
+        self._means: dict[str, Tensor] = {}
         for stream in config.streams:
             mean, std = normalisation.fit(data, stream, fold.train).mean_and_std()
+            self._means[stream] = torch.from_numpy(mean).to(device)
             self._model.set_normalisation(stream, torch.from_numpy(mean), torch.from_numpy(std))
         labels, dimensions = data.labels[self._train], data.dimensions[self._train]
         self._class_weights = torch.from_numpy(class_weights(labels, classes))
         self._class_means = torch.from_numpy(class_means(labels, dimensions, classes))
         self._model.to(device)
         batches = len(self._batches(np.random.default_rng(0)))
-        self._stepper = Stepper(self._model, config.optimiser, batches * config.epochs)
         self._balancer = build_weighting(config.weighting)
+        beside = {f"weighting.{name}": value for name, value in self._balancer.parameters().items()}
+        self._stepper = Stepper(self._model, config.optimiser, batches * config.epochs, beside)
+        self._half = half_precision(config.precision, device)
 
     def train_epoch(self, epoch: int) -> Losses:
         """One pass over the training speakers; ``epoch`` counts from 1.
@@ -109,18 +112,19 @@ class FoldTraining:
         """
         seed = seed_of(self._seed, "epoch", epoch)
         generator = np.random.default_rng(seed)
-        weights = self._balancer.weights()
-        sums, counts = np.zeros(2), np.zeros(2)
+        sums, counts, weights = np.zeros(2), np.zeros(2), []
         self._model.train()
-        with _random_numbers_from(seed, self._device):
+        with random_numbers_from(seed, self._device):
             batches = self._batches(generator)
             for batch in self._reader.excerpts(batches, self._config.max_seconds, generator):
                 losses, sizes = self._step(batch, epoch)
                 sums += np.array(losses) * sizes
                 counts += sizes
+                weights.append(list(self._balancer.weights().values()))
         class_loss, dimension_loss = (sums / np.maximum(counts, 1)).tolist()
         self._balancer.end_epoch(class_loss, dimension_loss)
-        return Losses(class_loss, dimension_loss, weights["class"], weights["dimension"])
+        class_weight, dimension_weight = np.mean(weights, axis=0).tolist()
+        return Losses(class_loss, dimension_loss, class_weight, dimension_weight)
 
     def predict(self) -> Predictions:
         """Predictions for the validation speakers' utterances, each heard whole, in corpus order.
@@ -173,22 +177,37 @@ class FoldTraining:
         return training_batches(self._train, seconds, self._config.batch_size, generator)
 
     def _forward(self, batch: Batch) -> JointOutput:
-        output: JointOutput = self._model(batch.features, batch.lengths)
-        return output
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            output: JointOutput = self._model(batch.features, batch.lengths)
+        return JointOutput(*(part.float() for part in output))
+
+    def _augmented(self, batch: Batch, targets: Tensor, ratings: Tensor) -> tuple[Batch, Tensor, Tensor]:
+        """What is trained on instead of a batch."""
+        config, features = self._config.augmentation, batch.features
+        if config.mixup:
+            blend = augmentation.Blend(len(batch.rows), config.mixup)
+            features = {name: blend.frames(x, batch.lengths[name]) for name, x in features.items()}
+            targets, ratings = blend.targets(targets), blend.targets(ratings)
+        features = augmentation.mask(features, self._means, config)
+        return replace(batch, features=features), targets, ratings
 
     def _step(self, batch: Batch, epoch: int) -> tuple[tuple[float, float], tuple[int, int]]:
         """One gradient step; the two losses and over how many utterances each was taken."""
         rows = torch.from_numpy(batch.rows)
-        labels, targets = self._labels[rows], self._dimensions[rows]
-        sizes = int((labels >= 0).sum()), int((~torch.isnan(targets)).any(dim=1).sum())
+        batch, targets, ratings = self._augmented(batch, self._targets[rows], self._dimensions[rows])
+        sizes = tuple(int((~torch.isnan(part)).any(dim=1).sum()) for part in (targets, ratings))
         output = self._forward(batch)
         loss_config = self._config.loss
-        weights = self._class_weights.to(self._device) if loss_config.class_weights else None
-        class_loss = cross_entropy(
-            output.logits, labels.to(self._device), weights, loss_config.label_smoothing
+        class_loss = classification_loss(
+            output.logits,
+            targets.to(self._device),
+            self._class_weights.to(self._device) if loss_config.class_weights else None,
+            loss_config.label_smoothing,
+            loss_config.focal_gamma,
         )
-        dimension_loss = ccc_loss(output.dimensions, targets.to(self._device))
-        loss = self._balancer.combine(class_loss, dimension_loss)
+        dimension_loss = DIMENSION_LOSSES[loss_config.dimensions](output.dimensions, ratings.to(self._device))
+        shared = tuple(self._model.shared_parameters())
+        loss = self._balancer.combine(class_loss, dimension_loss, shared)
         norm = self._stepper.step(loss)
         if not (math.isfinite(norm) and math.isfinite(loss.item())):
             what = "gradient" if math.isfinite(loss.item()) else "loss"
@@ -197,22 +216,7 @@ class FoldTraining:
                 where=f"fold {self.fold.name}, epoch {epoch}",
                 hint="a lower learning rate or gradient clipping",
             )
-        return (class_loss.item(), dimension_loss.item()), sizes
-
-
-def seed_of(*parts: int | str) -> int:
-    """A 63-bit seed that differs whenever any of its parts does."""
-    text = "\0".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
-
-
-@contextmanager
-def _random_numbers_from(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw torch's random numbers from ``seed`` inside, and leave the global generators untouched."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
+        return (class_loss.item(), dimension_loss.item()), (sizes[0], sizes[1])
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

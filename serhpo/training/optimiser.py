@@ -15,20 +15,34 @@ FLOOR = 0.01  # of the highest learning rate, where the cosine ends
 
 
 def learning_rate(config: OptimiserConfig, step: int, total: int) -> float:
-    """The learning rate of a step: a linear warm-up, then constant or half a cosine.
+    """The learning rate of a step: a linear warm-up, then constant or half a cosine; or one cycle.
 
     Args:
         config: The highest rate and the schedule.
         step: Counted from 0; beyond ``total`` the last rate stays.
         total: Steps of the whole training.
     """
+    if config.schedule == "one_cycle":
+        return config.lr * _one_cycle(step, total)
     warm_up = max(1, round(WARM_UP * total))
     if step < warm_up:
         return config.lr * (step + 1) / warm_up
     if config.schedule == "constant":
         return config.lr
     progress = min(1.0, (step - warm_up) / max(1, total - warm_up))
-    return config.lr * (FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * progress)) / 2)
+    return config.lr * _half_cosine(1.0, FLOOR, progress)
+
+
+def _one_cycle(step: int, total: int) -> float:
+    """Share of the highest rate, as torch.optim.lr_scheduler.OneCycleLR has it by default."""
+    start, peak = 1 / 25, max(1.0, 0.3 * total - 1)
+    if step <= peak:
+        return _half_cosine(start, 1.0, step / peak)
+    return _half_cosine(1.0, start / 1e4, min(1.0, (step - peak) / max(1.0, total - 1 - peak)))
+
+
+def _half_cosine(first: float, last: float, progress: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * progress)) / 2
 
 
 class Stepper:
@@ -38,12 +52,19 @@ class Stepper:
         model: What to train.
         config: Learning rate, decay, clipping, schedule.
         total: Steps of the whole training, which the schedule spans.
+        beside: Parameters that are learned with the model's but belong to something else, by name.
     """
 
-    def __init__(self, model: nn.Module, config: OptimiserConfig, total: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        config: OptimiserConfig,
+        total: int,
+        beside: Mapping[str, nn.Parameter] | None = None,
+    ) -> None:
         self.steps = 0
         self._config, self._total = config, total
-        self._named = dict(model.named_parameters())
+        self._named = dict(model.named_parameters()) | dict(beside or {})
         parameters = list(self._named.values())
         groups = [
             {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},

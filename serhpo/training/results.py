@@ -33,8 +33,8 @@ class EpochResult:
         se_ua: Standard error of ``ua``.
         se_ccc: Standard error of ``ccc``.
         loss_class: Mean classification loss on the training batches of this epoch, mean over folds.
-        loss_dimension: The same of 1 − CCC.
-        weight_class: Weight of the classification loss in this epoch, mean over folds.
+        loss_dimension: The same of the dimension loss.
+        weight_class: Weight of the classification loss in this epoch, mean over its steps and over folds.
         weight_dimension: The same of the dimension loss.
         seconds: Wall time of the epoch, all folds, with evaluation.
     """

@@ -21,7 +21,8 @@ from serhpo.training.checkpoint import (
 )
 from serhpo.training.config import TrialConfig
 from serhpo.training.data import TrainingData
-from serhpo.training.fold import FoldTraining, seed_of
+from serhpo.training.device import seed_of
+from serhpo.training.fold import FoldTraining
 from serhpo.training.results import EpochResult, Predictions, measure
 
 

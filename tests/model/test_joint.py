@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-from serhpo.losses import ccc_loss, cross_entropy
+from serhpo.losses import ccc_loss
 from serhpo.model.config import ModelConfig
 from serhpo.model.encoders import LayerMix
 from serhpo.model.frames import Frames

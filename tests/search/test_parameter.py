@@ -152,3 +152,11 @@ def test_a_parameter_exists_where_all_its_conditions_hold():
 def test_which_values_a_parameter_can_take(data, allowed, refused):
     assert all(parameter(**data).allows(value) for value in allowed)
     assert not any(parameter(**data).allows(value) for value in refused)
+
+
+def test_null_is_a_choice_like_any_other_and_meets_no_condition():
+    parameter = Parameter.model_validate({"choice": [None, 7.5]})
+    assert parameter.values() == (None, 7.5)
+    assert parameter.allows(None)
+    assert not Parameter.model_validate({"choice": [7.5]}).allows(None)
+    assert not holds([7.5], None)

@@ -21,6 +21,20 @@ def test_constant_schedule_stays():
     assert [learning_rate(config, step, 3) for step in range(5)] == [1.0] * 5
 
 
+@pytest.mark.parametrize("total", [10, 37, 100])
+def test_one_cycle_is_pytorchs(total):
+    theirs = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(theirs, max_lr=0.7, total_steps=total)
+    config = OptimiserConfig(lr=0.7, schedule="one_cycle")
+    for step in range(total):
+        assert learning_rate(config, step, total) == pytest.approx(theirs.param_groups[0]["lr"], rel=1e-6)
+        theirs.step()
+        if step < total - 1:
+            schedule.step()
+    assert learning_rate(config, total + 5, total) == learning_rate(config, total - 1, total)
+    assert 0 < learning_rate(config, 0, 1) <= 0.7
+
+
 def test_decay_spares_biases_and_clipping_bounds_the_gradient():
     model = torch.nn.Linear(3, 3)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}

@@ -52,10 +52,19 @@ def test_shuffled_labels_stay_at_chance(make_data, folds, make_config):
 
 
 @pytest.mark.parametrize(
-    "weighting", [{"name": "fixed", "lambda": 0.5}, {"name": "fixed", "lambda": 1.0}, {"name": "dwa"}]
+    "changes",
+    [
+        {"weighting": {"name": "fixed", "lambda": 0.5}},
+        {"weighting": {"name": "fixed", "lambda": 1.0}},
+        {"weighting": {"name": "dwa"}, "optimiser": {"schedule": "one_cycle"}},
+        {"weighting": {"name": "gradnorm"}, "loss": {"focal_gamma": 2.0, "dimensions": "mse"}},
+        {"weighting": {"name": "uncertainty"}, "augmentation": {"time_masks": 2, "channel_masks": 1}},
+        {"weighting": {"name": "geometric"}, "augmentation": {"mixup": 0.4}, "precision": "bf16"},
+    ],
+    ids=str,
 )
-def test_a_resumed_training_continues_bit_for_bit(data, folds, make_config, tmp_path, weighting):
-    config = make_config(weighting=weighting)
+def test_a_resumed_training_continues_bit_for_bit(data, folds, make_config, tmp_path, changes):
+    config = make_config(**changes)
     straight = TrialTraining(config, data, folds, seed=3)
     for _ in range(4):
         straight.run_epoch()
@@ -140,6 +149,39 @@ def test_lambda_one_leaves_the_dimension_head_untouched(data, folds, make_config
         before[head.replace("dimension", "class")], after[head.replace("dimension", "class")]
     )
     assert (result.weight_class, result.weight_dimension) == (1.0, 0.0)
+
+
+def test_the_weights_of_an_epoch_are_the_mean_over_its_steps(data, folds, make_config):
+    training = TrialTraining(make_config(weighting={"name": "uncertainty"}), data, folds, seed=0)
+    first, second = training.run_epoch(), training.run_epoch()
+    at_start = np.exp(0.5) / 2
+    assert 0 < abs(first.weight_class - at_start) < abs(second.weight_class - at_start)
+    assert first.weight_class != first.weight_dimension
+
+
+def test_soft_labels_teach_and_labels_judge(make_data, folds, make_config):
+    """Raters who all see another class than the label: what is learned is theirs, and judged wrong."""
+    data = make_data(per_speaker=40)
+    theirs = np.eye(4, dtype=np.float32)[(data.labels + 1) % 4]
+    data.distributions = theirs
+    config = make_config(loss={"soft_labels": True}, epochs=6)
+    training = TrialTraining(config, data, folds, seed=0)
+    for _ in range(6):
+        result = training.run_epoch()
+    assert result.ua < 0.1
+    data.distributions = np.full_like(theirs, np.nan)
+    training = TrialTraining(config, data, folds, seed=0)
+    for _ in range(6):
+        result = training.run_epoch()
+    assert result.ua > 0.8
+
+
+def test_bfloat16_learns_too_and_measures_in_float32(data, folds, make_config):
+    training = TrialTraining(make_config(precision="bf16"), data, folds, seed=0)
+    for _ in range(4):
+        result = training.run_epoch()
+    assert result.ua > 0.8
+    assert training.predictions().dimensions.dtype == np.float32
 
 
 def test_unlabelled_utterances_train_what_they_can(data, folds, make_config):
