@@ -1,4 +1,4 @@
-"""Attention within a stream, between streams, and over the frames of one stream into one vector."""
+"""Attention of frames to frames: scaled dot products, positions, transformer blocks on one stream."""
 
 from __future__ import annotations
 
@@ -7,31 +7,54 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from serhpo.model.config import ModelConfig
-from serhpo.model.frames import Frames
+from serhpo.model.frames import Frames, masked_softmax
+
+BASE = 10_000.0  # of the wavelengths, as in both papers on positions below
 
 
 class Attention(nn.Module):
-    """Scaled dot-product attention of several heads; padding is never attended to.
+    """Scaled dot-product attention of several heads (Vaswani et al., NeurIPS 2017), masked.
 
     The keys have no bias: softmax cancels it, so it could never be learned.
+
+    Args:
+        width: Channels of everything.
+        heads: Heads; divides the width.
+        rotary: Rotate queries and keys by their place.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, rotary: bool = False) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.rotary = heads, rotary
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, queries: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-        """Attend from ``[B, T, W]`` to the frames of ``[B, S, W]`` where the mask ``[B, S]`` is true."""
+    def forward(
+        self, queries: Tensor, memory: Tensor, mask: Tensor, maps: list[Tensor] | None = None
+    ) -> Tensor:
+        """Attend from ``[B, T, W]`` to the frames of ``[B, S, W]`` where the mask ``[B, S]`` is true.
+
+        Args:
+            queries: Frames that ask.
+            memory: Frames that are asked.
+            mask: Which of them are no padding.
+            maps: Where to add the weights ``[B, heads, T, S]``, should they be wanted.
+        """
         q, k, v = (
             self._split(self.query(queries)),
             self._split(self.key(memory)),
             self._split(self.value(memory)),
         )
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        if self.rotary:
+            q, k = rotated(q), rotated(k)
+        seen = mask[:, None, None, :]
+        if maps is None:
+            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        else:
+            maps.append(masked_softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, seen))
+            mixed = maps[-1].to(v.dtype) @ v
         result: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return result
 
@@ -40,95 +63,69 @@ class Attention(nn.Module):
         return x.view(batch, steps, self.heads, width // self.heads).transpose(1, 2)
 
 
-class SelfAttention(nn.Module):
-    """A transformer block, normalised before each part: each frame attends to its own stream."""
+def _angles(steps: int, channels: int, device: torch.device) -> Tensor:
+    """``[steps, ⌈channels / 2⌉]``: place · 10000^(−2i / channels)."""
+    rates = BASE ** -(torch.arange(0, channels, 2, device=device) / channels)
+    return torch.arange(steps, device=device)[:, None] * rates
+
+
+def rotated(x: Tensor) -> Tensor:
+    """Pairs of channels turned by the angle of their frame (Su et al., RoFormer, 2021, equation 34).
+
+    A product of a turned query and a turned key depends on their distance only, whatever their places:
+    there is nothing to learn, and no longest utterance.
+
+    Args:
+        x: ``[B, heads, T, C]``, C even.
+    """
+    angles = _angles(x.shape[-2], x.shape[-1], x.device)
+    a, b = x.float().chunk(2, dim=-1)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
+
+
+def sinusoidal(steps: int, width: int, device: torch.device) -> Tensor:
+    """Sines and cosines ``[steps, width]`` of each frame's place (Vaswani et al., NeurIPS 2017, § 3.5)."""
+    angles = _angles(steps, width, device)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention and a feed-forward network, each on normalised input and added to it.
+
+    The order of Xiong et al., On Layer Normalization in the Transformer Architecture (ICML 2020).
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.width
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, config.heads)
+        self.attention = Attention(width, config.heads, rotary=config.position == "rotary")
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, frames: Frames) -> Frames:
-        """``[B, T, W]`` to the same."""
+    def forward(self, frames: Frames, maps: list[Tensor] | None = None) -> Frames:
+        """``[B, T, W]`` to the same; ``maps`` as in :class:`Attention`."""
         normed = self.attention_norm(frames.values)
-        x = frames.values + self.dropout(self.attention(normed, normed, frames.mask))
+        x = frames.values + self.dropout(self.attention(normed, normed, frames.mask, maps))
         return Frames(x + self.dropout(self.feed_forward(x)), frames.lengths)
 
 
-class CoAttention(nn.Module):
-    """Cross-attention: the frames of each stream attend to the frames of all other streams at once."""
+class SelfAttention(nn.Module):
+    """Each frame attends to its own stream, block after block; none at all where none are wanted."""
 
-    def __init__(self, config: ModelConfig, streams: list[str]) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.norms = nn.ModuleDict({stream: nn.LayerNorm(config.width) for stream in streams})
-        self.attentions = nn.ModuleDict({stream: Attention(config.width, config.heads) for stream in streams})
-        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(TransformerBlock(config) for _ in range(config.self_attention))
+        self.adds_position = config.self_attention > 0 and config.position == "sinusoidal"
 
-    def forward(self, streams: dict[str, Frames]) -> dict[str, Frames]:
-        """Every stream ``[B, T, W]`` to the same, T being each stream's own."""
-        normed = {name: Frames(self.norms[name](x.values), x.lengths) for name, x in streams.items()}
-        masks = {name: x.mask for name, x in streams.items()}
-        result = {}
-        for name, frames in streams.items():
-            others = [other for other in streams if other != name]
-            memory = torch.cat([normed[other].values for other in others], dim=1)
-            mask = torch.cat([masks[other] for other in others], dim=1)
-            update = self.attentions[name](normed[name].values, memory, mask)
-            result[name] = Frames(frames.values + self.dropout(update), frames.lengths)
-        return result
-
-
-class MeanPooling(nn.Module):
-    """The mean over an utterance's own frames."""
-
-    def forward(self, frames: Frames) -> Tensor:
-        """``[B, T, W]`` to ``[B, W]``."""
-        return frames.masked.sum(dim=1) / frames.lengths[:, None]
-
-
-class AttentivePooling(nn.Module):
-    """A weighted mean, the weights from a small network on each frame (Lin et al., ICLR 2017)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1, bias=False))
-
-    def forward(self, frames: Frames) -> Tensor:
-        """``[B, T, W]`` to ``[B, W]``."""
-        return torch.einsum("bt,btw->bw", self.weights(frames), frames.values)
-
-    def weights(self, frames: Frames) -> Tensor:
-        """Share ``[B, T]`` of each frame in its utterance; padding has none."""
-        scores: Tensor = self.score(frames.values).squeeze(-1)
-        return scores.masked_fill(~frames.mask, float("-inf")).softmax(dim=1)
-
-
-class AttentiveStatisticsPooling(AttentivePooling):
-    """Weighted mean and standard deviation, projected to the width (Okabe et al., Interspeech 2018)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(width)
-        self.projection = nn.Linear(2 * width, width)
-
-    def forward(self, frames: Frames) -> Tensor:
-        """``[B, T, W]`` to ``[B, W]``."""
-        weights = self.weights(frames)
-        mean = torch.einsum("bt,btw->bw", weights, frames.values)
-        variance = torch.einsum("bt,btw->bw", weights, (frames.values - mean[:, None]) ** 2)
-        # The slope of a root is infinite at zero, where an utterance of one frame stands.
-        deviation = (variance + 1e-5).sqrt()
-        result: Tensor = self.projection(torch.cat([mean, deviation], dim=1))
-        return result
-
-
-def build_pooling(config: ModelConfig) -> nn.Module:
-    """The pooling a configuration names."""
-    if config.pooling == "mean":
-        return MeanPooling()
-    kind = AttentivePooling if config.pooling == "attentive" else AttentiveStatisticsPooling
-    return kind(config.width)
+    def forward(self, frames: Frames, maps: list[Tensor] | None = None) -> Frames:
+        """``[B, T, W]`` to the same; ``maps`` gets one tensor ``[B, heads, T, T]`` per block."""
+        if self.adds_position:
+            x = frames.values
+            frames = Frames(x + sinusoidal(x.shape[1], x.shape[2], x.device).to(x.dtype), frames.lengths)
+        for block in self.blocks:
+            frames = block(frames, maps)
+        return frames

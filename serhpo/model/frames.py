@@ -71,3 +71,14 @@ class StridedConv(nn.Module):
         result = sum(shifted[1:], start=shifted[0])
         result = result if self.bias is None else result + self.bias
         return Frames(result, -(-frames.lengths // self.stride))
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the last axis in fp32, where the mask is true; elsewhere 0."""
+    return scores.float().masked_fill(~mask, float("-inf")).softmax(dim=-1)
+
+
+def weighted_sum(weights: Tensor, values: Tensor) -> Tensor:
+    """Σ_t w_t x_t of weights ``[B, T]`` and values ``[B, T, W]``: ``[B, W]``, in fp32 under autocast too."""
+    with torch.autocast(values.device.type, enabled=False):
+        return torch.einsum("bt,btw->bw", weights.float(), values.float())

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from serhpo.corpus.table import DIMENSIONS
-from serhpo.model.attention import CoAttention, SelfAttention, build_pooling
+from serhpo.model.attention import SelfAttention
+from serhpo.model.co_attention import CrossAttention, FrameWeighting
 from serhpo.model.config import ModelConfig
-from serhpo.model.encoders import ENCODERS, LayerMix
+from serhpo.model.encoders import Encoder, LayerMix
+from serhpo.model.explanation import Explanation
 from serhpo.model.frames import Frames
-from serhpo.model.fusion import FUSIONS
+from serhpo.model.fusion import build_fusion
+from serhpo.model.pooling import AttentivePooling, MeanPooling, build_pooling
 
 
 class JointOutput(NamedTuple):
     """What the model says about a batch.
 
     Attributes:
-        logits: ``[B, K]``, before softmax.
-        dimensions: ``[B, 3]`` valence, arousal, dominance; the corpus' range is −1 … 1, unbounded here,
-            since CCC needs the spread at both ends.
+        logits: ``[B, K]``, before softmax, fp32.
+        dimensions: ``[B, 3]`` valence, arousal, dominance, fp32; the corpus' range is −1 … 1, unbounded
+            here, since CCC needs the spread at both ends.
+        explanation: What attended to what, where it was asked for.
     """
 
     logits: Tensor
     dimensions: Tensor
+    explanation: Explanation | None = None
+
+
+class StreamInput(NamedTuple):
+    """What a stream feeds its encoder.
+
+    Attributes:
+        channels: Values per frame.
+        layers: Equal parts side by side in a frame, of which a mix is learned.
+        frames_per_second: Only explanations need it.
+    """
+
+    channels: int
+    layers: int = 1
+    frames_per_second: float = 100.0
 
 
 class InputNormalisation(nn.Module):
@@ -46,75 +65,95 @@ class InputNormalisation(nn.Module):
 
 
 class StreamEncoder(nn.Module):
-    """Normalisation, mix of layers, encoder and, where wanted, self-attention of one stream."""
+    """Normalisation, mix of layers, encoder and self-attention of one stream."""
 
-    def __init__(self, config: ModelConfig, stream: str, channels: int, layers: int) -> None:
+    def __init__(self, config: ModelConfig, stream: str, source: StreamInput) -> None:
         super().__init__()
-        self.normalisation = InputNormalisation(channels)
-        self.mix = LayerMix(layers) if layers > 1 else nn.Identity()
-        self.encoder = ENCODERS[stream](channels // layers, config.width, config.encoders[stream])
-        self.attention = SelfAttention(config) if config.self_attention else nn.Identity()
+        self.normalisation = InputNormalisation(source.channels)
+        self.mix = LayerMix(source.layers) if source.layers > 1 else nn.Identity()
+        self.encoder = Encoder(
+            stream, source.channels // source.layers, config.width, config.encoders[stream]
+        )
+        self.attention = SelfAttention(config)
+        self.frames_per_second = source.frames_per_second / self.encoder.stride
 
-    def forward(self, frames: Frames) -> Frames:
-        """``[B, T, C]`` features to ``[B, T', width]``."""
-        result: Frames = self.attention(self.encoder(self.mix(self.normalisation(frames))))
+    def forward(self, frames: Frames, maps: list[Tensor] | None = None) -> Frames:
+        """``[B, T, C]`` features to ``[B, T', width]``; ``maps`` gets the self-attention of each block."""
+        result: Frames = self.attention(self.encoder(self.mix(self.normalisation(frames))), maps)
         return result
 
 
 class JointModel(nn.Module):
     """Parallel encoders, co-attention between them, pooling, fusion, an emotion and a dimension head.
 
-    Padding never changes an output: an utterance gives the same alone and in any batch.
+    Padding never changes an output: an utterance gives the same alone and in any batch. Under autocast,
+    everything from the pooled vectors on is computed in fp32.
 
     Args:
         config: Sizes and layout.
-        streams: Channels of each stream's features; the streams' order is the model's.
+        streams: What each stream feeds its encoder; the streams' order is the model's.
         classes: Number of emotion classes.
-        layers: For streams whose frames hold several layers side by side, how many.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        streams: Mapping[str, int],
-        classes: int,
-        layers: Mapping[str, int] | None = None,
-    ) -> None:
+    def __init__(self, config: ModelConfig, streams: Mapping[str, StreamInput], classes: int) -> None:
         super().__init__()
-        layers = layers or {}
         width, names = config.width, list(streams)
         self.encoders = nn.ModuleDict(
-            {
-                name: StreamEncoder(config, name, channels, layers.get(name, 1))
-                for name, channels in streams.items()
-            }
+            {name: StreamEncoder(config, name, source) for name, source in streams.items()}
         )
-        crosses = config.co_attention == "cross" and len(names) > 1
-        self.co_attention = CoAttention(config, names) if crosses else nn.Identity()
+        self.co_attention: nn.Module | None = None
+        if len(names) > 1 and config.co_attention != "none":
+            kind = CrossAttention if config.co_attention == "cross" else FrameWeighting
+            self.co_attention = kind(config, names)
         self.poolings = nn.ModuleDict({name: build_pooling(config) for name in names})
-        self.fusion = FUSIONS[config.fusion](width, len(names))
+        self.fusion = build_fusion(config.fusion, width, len(names))
         self.dropout = nn.Dropout(config.dropout)
         self.class_head = nn.Linear(width, classes)
         self.dimension_head = nn.Linear(width, len(DIMENSIONS))
-
-    def shared_parameters(self) -> Iterator[nn.Parameter]:
-        """The last parameters that both heads hang on: those of the fusion."""
-        return self.fusion.parameters()
 
     def set_normalisation(self, stream: str, mean: Tensor, std: Tensor) -> None:
         """Fix the statistics ``[C]`` that a stream's features are normalised by."""
         normalisation = self.encoders[stream].get_submodule("normalisation")
         normalisation.load_state_dict({"mean": mean, "std": std})
 
-    def forward(self, batch: Mapping[str, Tensor], lengths: Mapping[str, Tensor]) -> JointOutput:
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the last layers that both heads build on: those of the fusion."""
+        return list(self.fusion.parameters())
+
+    def forward(
+        self, batch: Mapping[str, Tensor], lengths: Mapping[str, Tensor], explain: bool = False
+    ) -> JointOutput:
         """Classes and dimensions of a padded batch.
 
         Args:
             batch: Features ``[B, T, C]`` of each stream, T being the stream's own.
             lengths: Frames ``[B]`` of each utterance in each stream, int64.
+            explain: Also tell what attended to what, which takes time and memory.
         """
-        frames = {name: encode(Frames(batch[name], lengths[name])) for name, encode in self.encoders.items()}
-        frames = self.co_attention(frames)
-        pooled = [pool(frames[name]) for name, pool in self.poolings.items()]
-        fused = self.dropout(self.fusion(pooled))
-        return JointOutput(self.class_head(fused), self.dimension_head(fused))
+        explanation = Explanation() if explain else None
+        frames = {}
+        for name, module in self.encoders.items():
+            encode = cast(StreamEncoder, module)
+            maps: list[Tensor] | None = [] if explain else None
+            frames[name] = encode(Frames(batch[name], lengths[name]), maps)
+            if explanation is not None:
+                explanation.add_stream(name, frames[name], encode.frames_per_second, maps or [])
+        if isinstance(self.co_attention, CrossAttention):
+            frames = self.co_attention(frames, explanation.co_attention if explanation else None)
+        vectors = self._pooled(frames, explanation)
+        with torch.autocast(vectors[0].device.type, enabled=False):
+            fused = self.dropout(self.fusion(vectors))
+            if explanation is not None:
+                explanation.fusion = self.fusion.weights(vectors)
+                explanation.detach()
+            return JointOutput(self.class_head(fused), self.dimension_head(fused), explanation)
+
+    def _pooled(self, frames: Mapping[str, Frames], explanation: Explanation | None) -> list[Tensor]:
+        """One vector ``[B, W]`` per stream, fp32, and the weights it is made with."""
+        vectors = {name: pool(frames[name]) for name, pool in self.poolings.items()}
+        if explanation is not None:
+            pools = cast(Mapping[str, MeanPooling | AttentivePooling], self.poolings)
+            explanation.pooling = {name: pool.weights(frames[name]) for name, pool in pools.items()}
+        if isinstance(self.co_attention, FrameWeighting):
+            vectors = self.co_attention(frames, vectors, explanation.frame_weights if explanation else None)
+        return [vector.float() for vector in vectors.values()]

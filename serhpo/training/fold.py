@@ -14,7 +14,7 @@ from torch import Tensor
 from serhpo.corpus.folds import Fold
 from serhpo.errors import CorpusError, SerhpoError
 from serhpo.losses import DIMENSION_LOSSES, classification_loss
-from serhpo.model.joint import JointModel, JointOutput
+from serhpo.model.joint import JointModel, JointOutput, StreamInput
 from serhpo.training import augmentation, normalisation
 from serhpo.training.batches import Batch, BatchReader, evaluation_batches, training_batches
 from serhpo.training.config import TrialConfig
@@ -85,9 +85,11 @@ class FoldTraining:
         with random_numbers_from(seed_of(self._seed, "weights"), device):
             self._model = JointModel(
                 config.model,
-                {stream: store.channels for stream, store in stores.items()},
+                {
+                    stream: StreamInput(store.channels, config.features[stream].layers, rates[stream])
+                    for stream, store in stores.items()
+                },
                 classes,
-                layers={stream: config.features[stream].layers for stream in config.streams},
             )
         self._means: dict[str, Tensor] = {}
         for stream in config.streams:
@@ -136,8 +138,8 @@ class FoldTraining:
         outputs = []
         with torch.no_grad():
             for batch in self._reader.whole(self._evaluation):
-                logits, dimensions = self._forward(batch)
-                outputs.append((logits.log_softmax(dim=1).cpu(), dimensions.cpu()))
+                output = self._forward(batch)
+                outputs.append((output.logits.log_softmax(dim=1).cpu(), output.dimensions.cpu()))
         rows = np.concatenate(self._evaluation)
         order = np.argsort(rows)
         logs, ratings = (torch.cat(parts).numpy()[order] for parts in zip(*outputs, strict=True))
@@ -179,7 +181,7 @@ class FoldTraining:
     def _forward(self, batch: Batch) -> JointOutput:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             output: JointOutput = self._model(batch.features, batch.lengths)
-        return JointOutput(*(part.float() for part in output))
+        return output
 
     def _augmented(self, batch: Batch, targets: Tensor, ratings: Tensor) -> tuple[Batch, Tensor, Tensor]:
         """What is trained on instead of a batch."""

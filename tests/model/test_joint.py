@@ -1,33 +1,13 @@
-"""What every layout of the joint model must do: all encoders × attention × pooling × fusion."""
-
-import itertools
+"""The parts of the joint model put together; what holds for every layout is in tests/contracts."""
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 
-from serhpo.losses import ccc_loss
 from serhpo.model.config import ModelConfig
 from serhpo.model.encoders import LayerMix
 from serhpo.model.frames import Frames
 from serhpo.model.joint import JointModel
-
-CHANNELS = {"mfcc": 6, "short_term": 7, "mel": 5, "waveform": 1, "wav2vec2": 9, "hubert": 12}
-LAYERS = {"hubert": 3}
-RATES = {"mfcc": 100, "short_term": 100, "mel": 100, "waveform": 16_000, "wav2vec2": 50, "hubert": 50}
-SETS = [
-    ("mfcc",),
-    ("waveform",),
-    ("mfcc", "mel"),
-    ("mfcc", "short_term", "mel", "waveform"),
-    ("wav2vec2", "hubert"),
-]
-LAYOUTS = [
-    dict(zip(("self_attention", "co_attention", "pooling", "fusion"), choice, strict=True))
-    for choice in itertools.product(
-        (False, True), ("none", "cross"), ("mean", "attentive", "statistics"), ("concatenation", "gated")
-    )
-]
+from tests.contracts.model_cases import INPUTS, build, padded, utterances
 
 
 @pytest.fixture(autouse=True)
@@ -36,98 +16,26 @@ def one_thread():
     torch.manual_seed(0)
 
 
-def make(streams, layout, **sizes):
-    config = ModelConfig(width=16, **layout, **sizes)
-    model = JointModel(config, {stream: CHANNELS[stream] for stream in streams}, classes=4, layers=LAYERS)
-    for stream in streams:  # a mean other than 0, so that padding is not neutral by luck
-        channels = CHANNELS[stream]
-        model.set_normalisation(stream, torch.linspace(0.5, 2, channels), torch.linspace(1, 3, channels))
-    return model
-
-
-def utterances(streams, seconds):
-    lengths = {s: torch.tensor([max(1, round(t * RATES[s])) for t in seconds]) for s in streams}
-    features = {s: [torch.randn(int(n), CHANNELS[s]) for n in lengths[s]] for s in streams}
-    return features, lengths
-
-
-def padded(features, value=0.0):
-    return {
-        s: torch.nn.utils.rnn.pad_sequence(items, batch_first=True, padding_value=value)
-        for s, items in features.items()
-    }
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-@pytest.mark.parametrize("streams", SETS, ids="+".join)
-def test_padding_never_changes_an_output(streams, layout):
-    model = make(streams, layout).eval()
-    features, lengths = utterances(streams, [0.005, 0.31, 0.9, 0.643])
-    with torch.no_grad():
-        together = model(padded(features), lengths)
-        dirty = model(padded(features, value=50.0), lengths)
-        for index in range(4):
-            alone = model(
-                {s: features[s][index][None] for s in streams},
-                {s: lengths[s][index : index + 1] for s in streams},
-            )
-            for single, batched, other in zip(alone, together, dirty, strict=True):
-                torch.testing.assert_close(single[0], batched[index], atol=1e-5, rtol=0)
-                torch.testing.assert_close(single[0], other[index], atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-@pytest.mark.parametrize("streams", SETS, ids="+".join)
-def test_gradient_reaches_every_parameter(streams, layout):
-    model = make(streams, layout, dropout=0.0)
-    features, lengths = utterances(streams, [0.4, 0.31, 0.5, 0.643])
-    output = model(padded(features), lengths)
-    assert output.logits.shape == (4, 4)
-    assert output.dimensions.shape == (4, 3)
-    loss = cross_entropy(output.logits, torch.tensor([0, 1, 2, 3])) + ccc_loss(
-        output.dimensions, torch.randn(4, 3)
-    )
-    loss.backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert torch.isfinite(parameter.grad).all(), name
-        assert parameter.grad.abs().max() > 0, name
-
-
-@pytest.mark.parametrize("layout", [LAYOUTS[0], LAYOUTS[-1]], ids=str)
-@pytest.mark.parametrize("streams", SETS, ids="+".join)
-def test_one_batch_can_be_learned_by_heart(streams, layout):
-    model = make(streams, layout, dropout=0.0)
-    features, lengths = utterances(streams, [0.12] * 8)
-    batch, labels, targets = padded(features), torch.arange(8) % 4, torch.rand(8, 3) * 2 - 1
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(80):
-        output = model(batch, lengths)
-        loss = cross_entropy(output.logits, labels) + ccc_loss(output.dimensions, targets)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    with torch.no_grad():
-        output = model.eval()(batch, lengths)
-    assert (output.logits.argmax(dim=1) == labels).all()
-    assert ccc_loss(output.dimensions, targets) < 0.1
-
-
 @pytest.mark.parametrize(
-    ("stream", "frames", "expected"),
+    ("stream", "kind", "frames", "expected"),
     [
-        ("mfcc", 401, 101),
-        ("short_term", 98, 25),
-        ("mel", 1, 1),
-        ("waveform", 16_000, 25),
-        ("wav2vec2", 49, 25),
+        ("mfcc", "convolution", 401, 101),
+        ("mfcc", "bilstm", 402, 101),
+        ("short_term", "bigru", 98, 25),
+        ("mel", "convolution", 1, 1),
+        ("mel", "convolution_2d", 401, 101),
+        ("waveform", "convolution", 16_000, 25),
+        ("waveform", "strided_convolution", 16_001, 26),
+        ("wav2vec2", "convolution", 49, 25),
     ],
 )
-def test_encoders_give_25_frames_a_second(stream, frames, expected):
-    model = make((stream,), LAYOUTS[0])
-    result = model.encoders[stream](Frames(torch.randn(1, frames, CHANNELS[stream]), torch.tensor([frames])))
+def test_encoders_give_25_frames_a_second(stream, kind, frames, expected):
+    model = build(ModelConfig(width=16, encoders={stream: {"kind": kind, "width": 24}}), (stream,))
+    encoder = model.encoders[stream]
+    result = encoder(Frames(torch.randn(1, frames, INPUTS[stream].channels), torch.tensor([frames])))
     assert result.values.shape == (1, expected, 16)
     assert result.lengths.tolist() == [expected]
+    assert encoder.frames_per_second == 25
 
 
 def test_a_mix_of_layers_is_their_weighted_mean():
@@ -140,19 +48,14 @@ def test_a_mix_of_layers_is_their_weighted_mean():
 
 
 def test_one_layer_needs_no_mix():
-    model = JointModel(
-        ModelConfig(width=16), {"wav2vec2": 9, "hubert": 12}, 4, layers=LAYERS | {"wav2vec2": 1}
-    )
+    model = build(ModelConfig(width=16), ("wav2vec2", "hubert"))
     assert not [name for name, _ in model.named_parameters() if "encoders.wav2vec2.mix" in name]
-    assert model.get_submodule("encoders.hubert.encoder.projection").in_features == 4
+    assert model.get_submodule("encoders.hubert.encoder.front.projection").in_features == 4
 
 
 def test_normalisation_travels_with_the_weights():
-    layout = LAYOUTS[-1]
-    first, second = (
-        make(("mfcc", "mel"), layout),
-        JointModel(ModelConfig(width=16, **layout), {"mfcc": 6, "mel": 5}, 4),
-    )
+    first = build(ModelConfig(width=16), ("mfcc", "mel"))
+    second = JointModel(ModelConfig(width=16), {"mfcc": INPUTS["mfcc"], "mel": INPUTS["mel"]}, 4)
     second.load_state_dict(first.state_dict())
     features, lengths = utterances(("mfcc", "mel"), [0.4, 0.3])
     with torch.no_grad():
@@ -161,8 +64,7 @@ def test_normalisation_travels_with_the_weights():
 
 
 def test_normalised_input_makes_scale_and_offset_irrelevant():
-    plain, scaled = make(("mfcc",), LAYOUTS[0]).eval(), make(("mfcc",), LAYOUTS[0]).eval()
-    scaled.load_state_dict(plain.state_dict())
+    plain, scaled = (build(ModelConfig(width=16), ("mfcc",)).eval() for _ in range(2))
     plain.set_normalisation("mfcc", torch.zeros(6), torch.ones(6))
     scaled.set_normalisation("mfcc", torch.full((6,), 7.0), torch.full((6,), 3.0))
     features, lengths = utterances(("mfcc",), [0.5])
@@ -170,3 +72,39 @@ def test_normalised_input_makes_scale_and_offset_irrelevant():
     with torch.no_grad():
         outputs = plain({"mfcc": x}, lengths), scaled({"mfcc": 3 * x + 7}, lengths)
     torch.testing.assert_close(outputs[0].logits, outputs[1].logits, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "choice", [{"co_attention": "cross"}, {"co_attention": "frame_weighting"}, {"fusion": "gated"}]
+)
+def test_one_stream_is_the_same_under_every_co_attention_and_fusion(choice):
+    plain, other = (
+        build(ModelConfig(width=16, **({"co_attention": "none"} | changes)), ("mfcc",)).eval()
+        for changes in ({}, choice)
+    )
+    features, lengths = utterances(("mfcc",), [0.5])
+    assert torch.equal(plain(padded(features), lengths).logits, other(padded(features), lengths).logits)
+
+
+def test_shared_parameters_carry_both_heads_and_belong_to_neither():
+    model = build(ModelConfig(width=16, fusion="gated"), ("mfcc", "mel"))
+    features, lengths = utterances(("mfcc", "mel"), [0.4, 0.3])
+    output = model(padded(features), lengths)
+    for part in (output.logits, output.dimensions):
+        gradients = torch.autograd.grad(part.square().sum(), model.shared_parameters(), retain_graph=True)
+        assert all(gradient.abs().max() > 0 for gradient in gradients)
+
+
+def test_bf16_stays_close_to_fp32():
+    config = ModelConfig(
+        width=16, self_attention=2, position="rotary", pooling="statistics", fusion="attention"
+    )
+    streams = ("mfcc", "mel", "wav2vec2")
+    model = build(config, streams).eval()
+    features, lengths = utterances(streams, [0.4, 0.3])
+    with torch.no_grad():
+        exact = model(padded(features), lengths)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = model(padded(features), lengths)
+    torch.testing.assert_close(rough.logits, exact.logits, atol=0.03, rtol=0)
+    assert not torch.equal(rough.logits, exact.logits)
