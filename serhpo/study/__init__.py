@@ -19,6 +19,7 @@ from pathlib import Path
 
 from serhpo.config import home
 from serhpo.errors import StudyError, nearest
+from serhpo.study.fidelity import Agreement, agreement
 from serhpo.study.folder import Study, require_new
 from serhpo.study.results import write_results
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
@@ -27,9 +28,11 @@ from serhpo.study.trial import STATES, TrialRecord
 __all__ = [
     "SCHEMA_VERSION",
     "STATES",
+    "Agreement",
     "Study",
     "StudySettings",
     "TrialRecord",
+    "agreement",
     "known_studies",
     "open_study",
     "require_new",
