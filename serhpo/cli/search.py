@@ -66,7 +66,9 @@ def search(
     gpu_hours: GpuHoursOption = None,
     epochs: EpochsOption = None,
     patience: PatienceOption = None,
-    sampler: Annotated[str | None, typer.Option(help="Who proposes: tpe, nsga2 or random.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="Who proposes: tpe, gp, nsga2, nsga3, random or qmc.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the study.")] = None,
     settings: SetOption = None,
     enqueue: Annotated[

@@ -11,7 +11,7 @@ import torch
 
 from serhpo.files import replace_file
 from serhpo.search.context import TrialContext
-from serhpo.search.sampler import trial_seed
+from serhpo.search.optuna_samplers import trial_seed
 from serhpo.search.space import Space
 from serhpo.study import Study, TrialRecord
 from serhpo.training.baselines import baselines

@@ -7,21 +7,19 @@ replaces what it does with a trial, and never restores: the journal is the memor
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from serhpo.errors import ConfigError
 from serhpo.search.context import HUNG
+from serhpo.search.optuna_samplers import make_sampler, trial_seed
 from serhpo.search.record import Record, objective_values
-from serhpo.search.settings import SearchSettings
 from serhpo.search.space import Space
 from serhpo.study import TrialRecord
 
@@ -259,23 +257,3 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             for trial in study.trials():
                 if trial.state == "COMPLETE" and trial.number not in front:
                     study.drop_checkpoint(trial.number, "best")
-
-
-def make_sampler(settings: SearchSettings, trials_so_far: int) -> BaseSampler:
-    """The sampler of a search.
-
-    A resumed search draws on from another seed: the first one would repeat its first proposals.
-    """
-    seed = trial_seed(settings.seed, -1 - trials_so_far)
-    if settings.sampler == "random":
-        return RandomSampler(seed=seed)
-    if settings.sampler == "nsga2":
-        # A generation must come to its end within the search; Optuna's default is 50 complete trials.
-        return NSGAIISampler(seed=seed, population_size=min(50, max(8, settings.trials // 10)))
-    return TPESampler(seed=seed, n_startup_trials=settings.startup_trials)
-
-
-def trial_seed(study_seed: int, number: int) -> int:
-    """A trial's own 31-bit seed: a hash of the study's seed and the trial's number."""
-    text = f"{study_seed}:{number}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big") >> 1

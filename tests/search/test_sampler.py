@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from serhpo.errors import StorageError
-from serhpo.search.sampler import make_sampler, trial_seed
+from serhpo.search.optuna_samplers import SAMPLERS, make_sampler, trial_seed
 from serhpo.search.settings import SearchSettings
 from serhpo.study import Study
 from serhpo.training.config import TrialConfig
@@ -173,7 +173,7 @@ def test_a_seed_is_a_hash_of_the_studys_and_the_number():
     assert len({trial_seed(seed, number) for seed in range(20) for number in range(50)}) == 1000
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_equal_studies_begin_alike_and_others_do_not(new_driver, sampler):
     def proposals(name, seed):
         driver = new_driver(name, sampler=sampler, seed=seed)
@@ -188,18 +188,39 @@ def test_equal_studies_begin_alike_and_others_do_not(new_driver, sampler):
     ("name", "kind"),
     [
         ("tpe", optuna.samplers.TPESampler),
+        ("gp", optuna.samplers.GPSampler),
         ("nsga2", optuna.samplers.NSGAIISampler),
+        ("nsga3", optuna.samplers.NSGAIIISampler),
         ("random", optuna.samplers.RandomSampler),
+        ("qmc", optuna.samplers.QMCSampler),
     ],
 )
 def test_a_sampler_by_its_name(name, kind):
     assert type(make_sampler(SearchSettings(sampler=name), 0)) is kind
 
 
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_every_sampler_learns_from_a_study_with_conditions_and_stopped_trials(new_driver, sampler):
+    startup, trials = (5, 6) if sampler == "gp" else (3, 12)  # a Gaussian process takes a second
+
+    def proposals(name):
+        driver = new_driver(name, sampler=sampler, startup_trials=startup, trials=trials)
+        jobs = []
+        while isinstance(job := driver.search.suggest(trial := f"t{len(jobs)}"), dict):
+            jobs.append(job["trial"])
+            driver.train(trial, job["number"], *((0.9, 0.3), (0.2, 0.1), (0.4, 0.8))[len(jobs) % 3])
+        assert {"COMPLETE", "PRUNED"} == set(driver.states().values())
+        return jobs
+
+    first = proposals("a")
+    assert len(first) == trials
+    assert proposals("b") == first  # one at a time and the same seed: the same study
+
+
 # --- Repetitions ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS.keys() - {"gp"}))
 def test_a_space_that_is_used_up_ends_the_search(new_driver, four, sampler):
     driver = new_driver(parameters=four, sampler=sampler, startup_trials=2)
     jobs = []
