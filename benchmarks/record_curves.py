@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +29,21 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 import torch  # noqa: E402
 
+from serhpo.cache import FeatureStore, fill, open_store  # noqa: E402
 from serhpo.config import home  # noqa: E402
 from serhpo.corpus import read_corpus  # noqa: E402
 from serhpo.corpus.synthetic import synthesise  # noqa: E402
 from serhpo.errors import ConfigError  # noqa: E402
 from serhpo.features import Extractor  # noqa: E402
 from serhpo.files import replace_file  # noqa: E402
-from serhpo.search.context import TrialContext  # noqa: E402
-from serhpo.search.prepare import Plan, fill_features, make_plan  # noqa: E402
+from serhpo.search.prepare import Plan, make_plan, plan_of  # noqa: E402
 from serhpo.search.space import Space, load_space  # noqa: E402
 from serhpo.training.config import TrialConfig  # noqa: E402
+from serhpo.training.data import from_corpus  # noqa: E402
 from serhpo.training.fold import NonFiniteError  # noqa: E402
 from serhpo.training.trainer import TrialTraining  # noqa: E402
 
-SPEAKERS, UTTERANCES = 10, 30  # 300 with one of the four classes
+SPEAKERS = 10
 SEED = 2025  # of the configurations
 CURVES = ("ua", "ccc", "se_ua", "se_ccc", "seconds")
 
@@ -82,9 +83,10 @@ def write_rows(path: Path, rows: list[Row], notes: dict[str, str]) -> None:
     replace_file(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
-def train(config: TrialConfig, context: TrialContext, stores: dict[Extractor, Any], seed: int) -> Row | None:
+def train(config: TrialConfig, plan: Plan, stores: Mapping[Extractor, FeatureStore], seed: int) -> Row | None:
     """One configuration's curves, or None where training diverged."""
-    training = TrialTraining(config, context.data(config, stores), context.folds, seed)
+    features = {stream: stores[config.features[stream]] for stream in config.streams}
+    training = TrialTraining(config, from_corpus(plan.corpus, features), plan.folds, seed)
     try:
         results = [training.run_epoch() for _ in range(config.epochs)]
     except NonFiniteError:
@@ -92,10 +94,10 @@ def train(config: TrialConfig, context: TrialContext, stores: dict[Extractor, An
     return {name: [round(float(getattr(result, name)), 5) for result in results] for name in CURVES}
 
 
-def corpus_plan(space: Space, name: str, seed: int) -> Plan:
-    folder = home() / "curves" / f"corpus-{seed}"
+def corpus_plan(space: Space, name: str, utterances: int, seed: int) -> Plan:
+    folder = home() / "curves" / f"corpus-{seed}-{utterances}"
     if not folder.is_dir():
-        synthesise(folder, SPEAKERS, UTTERANCES, seed)
+        synthesise(folder, SPEAKERS, utterances // SPEAKERS, seed)
     return make_plan(space, name, read_corpus(folder))
 
 
@@ -104,6 +106,7 @@ def main() -> None:
     parser.add_argument("--space", default="full")
     parser.add_argument("--width", type=int, default=32, help="largest width")
     parser.add_argument("--epochs", type=int, default=27)
+    parser.add_argument("--utterances", type=int, default=300, help="with one of the four classes")
     parser.add_argument("--corpus-seed", type=int, default=0)
     parser.add_argument("--configurations", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=90.0, help="begin no configuration after these")
@@ -114,12 +117,10 @@ def main() -> None:
     began = time.monotonic()
     out = args.out or Path(__file__).parent / f"curves-{args.corpus_seed}.parquet"
     space = capped(load_space(args.space), args.width, args.epochs)
-    plan = corpus_plan(space, args.space, args.corpus_seed)
-    context = TrialContext(
-        plan.corpus, plan.folds, fill_features(plan, lambda *_: None), out.parent, 1, "cpu"
-    )
+    plan = corpus_plan(space, args.space, args.utterances, args.corpus_seed)
+    stores = {e: open_store(fill(plan_of(plan.corpus, e))) for e in plan.space.extractors()}
     notes = {"space": json.dumps(space.model_dump(mode="json", by_alias=True, exclude_unset=True))}
-    rows, stores = read_rows(out), {}
+    rows = read_rows(out)
     known = {row["configuration"]: row for row in rows}
     for number, (assignment, config) in enumerate(configurations(space)):
         if number >= args.configurations or time.monotonic() - began > args.minutes * 60:
@@ -129,7 +130,7 @@ def main() -> None:
             if known[number]["parameters"] != text:
                 sys.exit(f"{out} was recorded from another space: name another --out")
             continue
-        curves = train(config, context, stores, seed=number)
+        curves = train(config, plan, stores, seed=number)
         rows.append(
             {"configuration": number, "parameters": text, "diverged": curves is None, **(curves or {})}
         )

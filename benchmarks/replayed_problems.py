@@ -1,0 +1,166 @@
+"""What replayed searches optimise: test problems with a known front, and recorded learning curves.
+
+A problem turns a configuration into learning curves without training anything.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from serhpo.pareto import Objective, standard_objectives
+from serhpo.search.parameter import Parameter
+from serhpo.search.space import Space
+
+Array = np.ndarray
+EPOCHS = 27
+
+
+class Problem(Protocol):
+    """One thing to search.
+
+    Attributes:
+        name: For tables.
+        space: What can be varied.
+        objectives: UA and CCC, or what stands in for them.
+        best: Hypervolume of the true front; None where nobody knows it.
+    """
+
+    name: str
+    space: Space
+    objectives: tuple[Objective, ...]
+    best: float | None
+
+    def curves(self, assignment: Mapping[str, Any], rng: np.random.Generator) -> Array:
+        """``(epochs, 2)``: what a trial would report."""
+
+    def truth(self, assignment: Mapping[str, Any]) -> Array:
+        """``(2,)``: what the configuration is worth when fully trained, free of noise."""
+
+    def seconds(self, assignment: Mapping[str, Any]) -> float:
+        """Time of an epoch, in any unit."""
+
+
+@dataclass
+class QuarterCircle:
+    """Two objectives whose front is a quarter of the unit circle, as in DTLZ2 (Deb et al. 2002).
+
+    One parameter is the place on the front, five and a branch with a parameter of its own the distance to
+    it; two of the five depend on each other. A curve rises to its end as 1 − exp(−t/τ). Well-behaved: τ is
+    everybody's. Crossing: τ falls with a learning rate whose best value is a low one, and the second
+    objective takes half as long again, so who is ahead early is often not who is ahead in the end.
+    """
+
+    crossing: bool
+    noise: float = 0.015
+
+    def __post_init__(self) -> None:
+        unit = {"float": [0.0, 1.0]}
+        parameters = dict.fromkeys(("angle", "a", "b", "c", "d", "rate"), unit)
+        parameters["branch"] = {"choice": ["left", "right", "dead end"]}
+        parameters["depth"] = {**unit, "when": {"branch": "left"}}
+        self.name = "crossing curves" if self.crossing else "well-behaved curves"
+        self.space = Space.model_validate({"parameters": parameters})
+        self.objectives = Objective(metric="ua"), Objective(metric="ccc")
+        self.best = math.pi / 4
+
+    def truth(self, assignment: Mapping[str, Any]) -> Array:
+        a, b, c, d, rate = (assignment[name] for name in ("a", "b", "c", "d", "rate"))
+        twist = (a - 0.7) + (b - 0.2), (a - 0.7) - (b - 0.2)
+        distance = 0.5 * twist[0] ** 2 + 2 * twist[1] ** 2 + (c - 0.4) ** 2 + (d - 0.9) ** 2
+        distance += (rate - 0.3) ** 2
+        distance += {"left": (assignment.get("depth", 0) - 0.5) ** 2, "right": 0.1, "dead end": 0.3}[
+            assignment["branch"]
+        ]
+        angle = assignment["angle"] * math.pi / 2
+        return max(0.0, 1 - 0.4 * distance) * np.array([math.cos(angle), math.sin(angle)])
+
+    def curves(self, assignment: Mapping[str, Any], rng: np.random.Generator) -> Array:
+        rate = assignment["rate"] if self.crossing else 0.6
+        slowness = 1.5 * (14 / 1.5) ** (1 - rate) * np.array([1.0, 1.5 if self.crossing else 1.0])
+        epoch = np.arange(1, EPOCHS + 1)[:, None]
+        grown = (1 - np.exp(-epoch / slowness)) / (1 - np.exp(-EPOCHS / slowness))
+        return self.truth(assignment) * grown + rng.normal(0, self.noise, (EPOCHS, 2))
+
+    def seconds(self, assignment: Mapping[str, Any]) -> float:
+        return 1.0 + assignment["d"]
+
+
+class Recorded:
+    """Curves of ``benchmarks/record_curves.py``; an unseen configuration has those of its neighbours.
+
+    Neighbours are the three recorded configurations nearest in :func:`encode`, weighted by inverse distance.
+    """
+
+    best = None
+    neighbours = 3
+
+    def __init__(self, path: Path) -> None:
+        table = pq.read_table(path)
+        rows = [row for row in table.to_pylist() if not row["diverged"]]
+        self.name = path.stem
+        self.space = Space.model_validate(json.loads(table.schema.metadata[b"space"]))
+        self.objectives = standard_objectives(4)
+        self.recorded = np.array([np.transpose([row["ua"], row["ccc"]]) for row in rows])
+        self._seconds = np.array([np.mean(row["seconds"]) for row in rows])
+        self._points = np.array([encode(self.space, json.loads(row["parameters"])) for row in rows])
+
+    def curves(self, assignment: Mapping[str, Any], rng: np.random.Generator) -> Array:
+        weights = self._weights(encode(self.space, assignment))
+        return np.tensordot(weights, self.recorded, axes=1)
+
+    def truth(self, assignment: Mapping[str, Any]) -> Array:
+        curves = self.curves(assignment, np.random.default_rng(0))
+        return curves[np.argmax(curves.sum(axis=1))]
+
+    def seconds(self, assignment: Mapping[str, Any]) -> float:
+        return float(self._weights(encode(self.space, assignment)) @ self._seconds)
+
+    def _weights(self, point: Array, without: int | None = None) -> Array:
+        distance = np.linalg.norm(self._points - point, axis=1)
+        if without is not None:
+            distance[without] = np.inf
+        nearest = np.argsort(distance, kind="stable")[: self.neighbours]
+        weights = np.zeros(len(distance))
+        weights[nearest] = 1 / np.maximum(distance[nearest], 1e-9)
+        return weights / weights.sum()
+
+    @cached_property
+    def held_out_error(self) -> dict[str, float]:
+        """Mean absolute error of the last epoch, each configuration from all others, and of their mean."""
+        last = self.recorded[:, -1]
+        guesses = np.array([self._weights(p, without=i) @ last for i, p in enumerate(self._points)])
+        means = (last.sum(axis=0) - last) / (len(last) - 1)
+        return {
+            f"{metric}{kind}": float(np.abs(guess - last)[:, column].mean())
+            for column, metric in enumerate(("ua", "ccc"))
+            for kind, guess in (("", guesses), (" of the mean", means))
+        }
+
+
+def encode(space: Space, assignment: Mapping[str, Any]) -> Array:
+    """A configuration as a point: ranges on 0 … 1 (−1 where absent), names one-hot, a column a member."""
+    return np.concatenate([_encode(p, assignment.get(name)) for name, p in space.parameters.items()])
+
+
+def _encode(parameter: Parameter, value: Any) -> Array:
+    bounds = parameter.float_ or parameter.int_
+    if bounds:
+        if value is None:
+            return np.array([-1.0])
+        low, high, at = (math.log(x) if parameter.log else x for x in (*bounds, value))
+        return np.array([(at - low) / (high - low)])
+    if parameter.subset is not None:
+        return np.array([float(member in str(value).split("+")) for member in parameter.subset])
+    choices = parameter.values()
+    if all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices):
+        return np.array([-1.0 if value is None else choices.index(value) / max(1, len(choices) - 1)])
+    return np.array([value == choice for choice in choices]) / math.sqrt(2)

@@ -1,0 +1,136 @@
+"""What a search strategy is worth, without training: hypervolume against epochs spent.
+
+    python benchmarks/search_simulated.py [--quick] [--jobs 2] [--seeds 30] [--out FILE] [problem …]
+
+Replays searches with serhpo's own rungs, rankings and samplers (``replayed_search.py``) on test problems
+with a known front and on recorded learning curves (``replayed_problems.py``). Every finished search is a
+line of ``--out``, so a run that was cut off goes on where it stopped.
+
+Syne Tune's MOASHA is a peer where it is installed; it wants an environment of its own::
+
+    python -m venv peers && peers/bin/pip install -e . syne-tune==0.16.0
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.util import find_spec
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np  # noqa: E402
+from replayed_problems import EPOCHS, Problem, QuarterCircle, Recorded  # noqa: E402
+from replayed_search import OURS, PEERS, Method, replay  # noqa: E402
+
+HERE = Path(__file__).parent
+RANKINGS = (*OURS, "mean", "none")
+METHODS = [
+    *(Method("tpe", ranking) for ranking in RANKINGS),
+    Method("tpe", "union", controls=3),
+    *(Method("random", ranking) for ranking in (*RANKINGS, *PEERS)),
+    *(Method(sampler, ranking) for sampler in ("nsga2", "nsga3", "qmc") for ranking in ("union", "none")),
+    *(Method("gp", ranking) for ranking in ("union", "none")),
+]
+QUICK = [Method("tpe", "union"), Method("random", "epsilon_net"), Method("random", "none")]
+GP_SEEDS = 5
+
+Run = tuple[str, str, int]  # problem, method, seed
+
+
+def problems() -> dict[str, Problem]:
+    found: list[Problem] = [QuarterCircle(crossing=False), QuarterCircle(crossing=True)]
+    found += [Recorded(path) for path in sorted(HERE.glob("curves-*.parquet"))]
+    return {problem.name: problem for problem in found}
+
+
+def one(run: Run, method: Method, budget: int) -> tuple[Run, list[float]]:
+    name, _, seed = run
+    return run, replay(problems()[name], method, seed, budget)
+
+
+def finished(path: Path | None) -> dict[Run, list[float]]:
+    if path is None or not path.exists():
+        return {}
+    rows = (json.loads(line) for line in path.read_text().splitlines())
+    return {(row["problem"], row["method"], row["seed"]): row["trace"] for row in rows}
+
+
+def table(problem: Problem, results: dict[Run, list[float]], methods: list[Method]) -> Iterator[str]:
+    """Markdown: mean ± standard error over seeds, after half of the budget and all of it."""
+    best = problem.best
+    unit = "share of the true front's" if best else "× 1000, of reported values"
+    yield f"\n**{problem.name}** (hypervolume, {unit})\n"
+    yield "| sampler | pruning | half the epochs | all epochs | seeds |"
+    yield "|---|---|---|---|---|"
+    for method in methods:
+        mine = (problem.name, str(method))
+        traces = [trace for run, trace in results.items() if run[:2] == mine]
+        if not traces:
+            continue
+        figures = np.array(traces)[:, [len(traces[0]) // 2 - 1, -1]] * (1 / best if best else 1000)
+        errors = figures.std(axis=0, ddof=1) / np.sqrt(len(figures)) if len(figures) > 1 else [np.nan] * 2
+        digits = 3 if best else 1
+        cells = [
+            f"{m:.{digits}f} ± {e:.{digits}f}" for m, e in zip(figures.mean(axis=0), errors, strict=True)
+        ]
+        sampler, _, pruning = str(method).partition(", ")
+        yield f"| {sampler} | {pruning} | {' | '.join(cells)} | {len(figures)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("problem", nargs="*", help="default: all")
+    parser.add_argument("--quick", action="store_true", help="three methods, two seeds, few epochs")
+    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=40 * EPOCHS, help="budget of one search")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--sampler", action="append", help="only these; repeatable")
+    parser.add_argument("--out", type=Path, help="JSON lines of finished searches, kept and added to")
+    args = parser.parse_args()
+
+    known = problems()
+    names = args.problem or list(known)
+    if unknown := set(names) - set(known):
+        parser.error(f"no such problem: {', '.join(unknown)}; known: {', '.join(known)}")
+    for name in names:
+        if isinstance(problem := known[name], Recorded):
+            errors = ", ".join(f"{key} {value:.3f}" for key, value in problem.held_out_error.items())
+            print(f"{name}: {len(problem.recorded)} curves; held-out error of the surrogate: {errors}")
+    methods = QUICK if args.quick else METHODS
+    if find_spec("syne_tune") is None:
+        methods = [method for method in methods if method.pruning not in PEERS]
+    seeds, budget = (2, args.epochs // 5) if args.quick else (args.seeds, args.epochs)
+    results = finished(args.out)
+    todo = [
+        ((name, str(method), seed), method)
+        for seed in range(seeds)
+        for name in names
+        for method in methods
+        if not args.sampler or method.sampler in args.sampler
+        if method.sampler != "gp" or seed < GP_SEEDS
+        if (name, str(method), seed) not in results
+    ]
+    with ProcessPoolExecutor(args.jobs) as pool:
+        waiting = [pool.submit(one, run, method, budget) for run, method in todo]
+        for count, future in enumerate(as_completed(waiting), start=1):
+            run, trace = future.result()
+            results[run] = trace
+            if args.out:
+                with args.out.open("a") as file:
+                    line = {"problem": run[0], "method": run[1], "seed": run[2], "trace": trace}
+                    file.write(json.dumps(line) + "\n")
+            print(f"\r{count}/{len(todo)} searches", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    for name in names:
+        print("\n".join(table(known[name], results, methods)))
+
+
+if __name__ == "__main__":
+    main()
