@@ -26,10 +26,11 @@ from serhpo.features import Extractor
 
 
 class Made(NamedTuple):
-    """A shard that is there now, and where it came from."""
+    """A shard that is there now, on the machine that was asked: where it came from, and its bytes."""
 
     shard: Shard
     how: Literal["found", "fetched", "built"]
+    size: int
 
 
 Run = Callable[[Callable[[Shard], Made], Sequence[Shard]], Iterable[Made]]
@@ -73,7 +74,8 @@ def build(shard: Shard, remote: RemoteStore | None = None) -> Made:
         AudioError: A recording cannot be read or gives features that are not finite.
         StorageError: The folder cannot be written or the disk is full; the cache is as it was.
     """
-    made = Made(shard, _provide(shard, remote))
+    how = _provide(shard, remote)
+    made = Made(shard, how, shard.path.stat().st_size)
     if remote is not None and made.how != "fetched":
         name = remote_name(shard.path)
         if made.how == "built" or not remote.has(name):
@@ -82,15 +84,17 @@ def build(shard: Shard, remote: RemoteStore | None = None) -> Made:
 
 
 def fetch(paths: Sequence[Path], remote: RemoteStore) -> None:
-    """Copy the shards that are missing on this machine from the store that all machines share.
+    """Copy what is missing or damaged on this machine from the store that all machines share.
+
+    Reads every byte of what is here: the file was perhaps never checked on this machine before.
 
     Raises:
         StorageError: The store cannot be reached, lacks a shard, or holds it damaged; or the disk is full.
     """
     for path in paths:
-        if not path.exists():
+        if verify(path) is not None:
             with _only_builder(path):
-                if not path.exists() and not _fetched(path, remote):
+                if verify(path) is not None and not _fetched(path, remote):
                     raise StorageError(
                         "The shared feature cache does not hold what the search needs, or holds it damaged",
                         where=f"{remote.shown}/{remote_name(path)}",

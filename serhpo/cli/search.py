@@ -166,9 +166,8 @@ def features(
     if as_json:
         console.print_json({"schema_version": 1, "shards": files, **counts})
     else:
-        size = sum(Path(file).stat().st_size for file in files)
         origin = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-        console.out.print(f"{len(files)} cache files ({origin}), {size / 2**20:.1f} MiB")
+        console.out.print(f"{len(files)} cache files ({origin}), {how['bytes'] / 2**20:.1f} MiB")
 
 
 def find_corpus(path: Path | None, classes: str | None = None, quiet: bool = False) -> Corpus:
@@ -273,14 +272,14 @@ def _remote(address: str | None) -> RemoteStore | None:
 
 
 def _fill(plan: Plan, session: ExitStack, remote: RemoteStore | None) -> tuple[Any, Counter[str]]:
-    """Cache files by extractor, and how many of them were found, fetched and built."""
+    """Cache files by extractor; how many of them were found, fetched and built, and their bytes."""
     from serhpo.search.prepare import fill_features
 
     how: Counter[str] = Counter()
     with console.streams_progress("features", "utterances") as update:
 
         def report(stream: StreamProgress, made: Made) -> None:
-            how[made.how] += 1
+            how.update({made.how: 1, "bytes": made.size})
             update(stream.stream, stream.done, stream.total, stream.seconds_left)
 
         return fill_features(plan, report, session, remote), how

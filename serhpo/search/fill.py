@@ -11,10 +11,11 @@ from typing import Any
 import ray
 from ray.exceptions import RayTaskError
 
-from serhpo.cache import Made, RemoteStore, Shard, fill
+from serhpo.cache import Made, RemoteStore, Shard, cache_folder, fill
 from serhpo.cluster import connected
 from serhpo.features import Extractor
 from serhpo.search import joins_cluster
+from serhpo.search.machines import require_shared
 
 WORTH_RAY = 20.0  # CPU seconds of extraction; to start Ray and two workers takes of the order of ten
 
@@ -83,6 +84,7 @@ def fill_streams(
 
     Raises:
         AudioError: A recording cannot be read; names file and label line.
+        ResourceError: Without a remote store: a machine of the cluster does not see this one's cache.
         StorageError: The disk is full or cannot be written, or the shared store cannot be used.
     """
     shards = [shard for group in groups.values() for shard in group]
@@ -110,6 +112,8 @@ def fill_streams(
         fill(missing, lambda build, tasks: map(build, begun(tasks)), tell, remote)
     else:
         session.enter_context(connected(joins_cluster()))
+        if remote is None:
+            require_shared(cache_folder())
         fill(missing, lambda build, tasks: ray_map(build, begun(tasks)), tell, remote)
 
 

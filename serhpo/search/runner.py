@@ -13,6 +13,7 @@ from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
 
+from serhpo.cache import cache_folder
 from serhpo.cluster import connected, lost_process, trials_at_once
 from serhpo.errors import NoCompleteTrialError, RayDiedError, SearchInterruptedError
 from serhpo.search import joins_cluster
@@ -20,6 +21,7 @@ from serhpo.search.baselines import measure_baselines
 from serhpo.search.budget import Budget, limited
 from serhpo.search.context import TrialContext
 from serhpo.search.ending import SearchOver, StopWhen, interruptible
+from serhpo.search.machines import require_shared
 from serhpo.search.record import Record
 from serhpo.search.rungs import Rungs
 from serhpo.search.sampler import StudySearch
@@ -68,7 +70,7 @@ def run(
         SearchInterruptedError: Ctrl-C or SIGTERM; everything is saved.
         StudyLockedError: Another process drives this study.
         StorageError: The disk is full or read-only; what was written before is whole.
-        ResourceError: No trial fits on the machines.
+        ResourceError: No trial fits on the machines, or they do not all see the feature cache.
         RayDiedError: One of Ray's own processes died.
         NoCompleteTrialError: All trials failed or were pruned.
     """
@@ -117,6 +119,8 @@ class _Search:
         at_once = trials_at_once(settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent)
         search = StudySearch(self.record, self.space, self._ended)
         if search.missing and not self.budget.spent():
+            if self.context.remote is None:
+                require_shared(cache_folder())
             self.listener.started(search.missing, search.to_continue, at_once)
             with _scratch(self.study) as scratch:
                 self._run_tune(self._tuner(search, at_once, scratch))

@@ -68,6 +68,13 @@ def read(shards: tuple[Shard, ...]) -> list[bytes]:
     return [shard.path.read_bytes() for shard in shards]
 
 
+def flip(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 def test_what_one_machine_builds_the_next_one_fetches(
     make_corpus: CorpusMaker, pairs: Any, tmp_path: Path, store: RemoteStore
 ) -> None:
@@ -130,6 +137,10 @@ def test_a_machine_that_only_trains_fetches_what_it_lacks(
     fetch(paths, store)
     fetch(paths, store)
     assert fetched == [f"pairs/{path.name}" for path in paths]  # once each
+    assert all(verify(path) is None for path in paths)
+    flip(paths[1])
+    fetch(paths, store)
+    assert fetched[2:] == [f"pairs/{paths[1].name}"]
     assert all(verify(path) is None for path in paths)
 
 

@@ -54,19 +54,19 @@ class Clock:
 def test_the_time_left_follows_from_what_was_computed_alone(shards: tuple[Shard, ...]) -> None:
     clock = Clock()
     stream = StreamProgress("waveform", clock, total=8)
-    stream.add(Made(shards[0], "found"))
+    stream.add(Made(shards[0], "found", 9))
     assert stream.seconds_left is None
     clock.now = 100.0  # whatever passed before the first was begun does not count
     stream.begin()
     assert stream.seconds_left is None
     clock.now = 106.0
-    stream.add(Made(shards[1], "built"))
+    stream.add(Made(shards[1], "built", 9))
     assert stream.seconds_left == 12.0  # 2 utterances took 6 s, 4 are missing
     clock.now = 110.0
     stream.begin()
-    stream.add(Made(shards[2], "fetched"))
+    stream.add(Made(shards[2], "fetched", 9))
     assert stream.seconds_left == 5.0  # 4 took 10 s, 2 are missing
-    stream.add(Made(shards[3], "built"))
+    stream.add(Made(shards[3], "built", 9))
     assert (stream.done, stream.seconds_left) == (8, 0.0)
 
 
