@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pyarrow import fs
 
@@ -241,3 +242,30 @@ def test_two_machines_at_the_same_shards_never_harm_each_other(
     third = plan(corpus, Waveform(), tmp_path / "c")
     fetch([shard.path for shard in third], store)
     assert all(verify(shard.path) is None for shard in third)
+
+
+def test_a_shard_as_large_as_a_pretrained_models_goes_up_in_parts(tmp_path: Path, s3: str) -> None:
+    """48 MB: S3 clients send that in pieces of 10 MB at once, and end with one more request."""
+    store, large, back = RemoteStore(s3), tmp_path / "large", tmp_path / "back"
+    large.write_bytes(np.random.default_rng(0).bytes(48 << 20))
+    store.upload(large, "hubert/large.arrow")
+    assert listing(store) == ["hubert/large.arrow"]
+    store.fetch("hubert/large.arrow", back)
+    assert back.read_bytes() == large.read_bytes()
+
+
+def test_an_upload_that_fails_when_it_is_closed_is_an_error(
+    tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last request of an upload in parts fails: nobody may take the shard for shared."""
+    from moto.s3.models import S3Backend
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("out of order")
+
+    monkeypatch.setattr(S3Backend, "complete_multipart_upload", refuse)
+    (tmp_path / "large").write_bytes(bytes(24 << 20))
+    store = RemoteStore(s3)
+    with pytest.raises(StorageError, match="shared feature cache"):
+        store.upload(tmp_path / "large", "hubert/large.arrow")
+    assert listing(store) == []
