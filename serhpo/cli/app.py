@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from serhpo import __version__
-from serhpo.cli import cache, check, console, corpus, read, search, supervise
+from serhpo.cli import cache, check, console, corpus, front, read, search, supervise
 from serhpo.errors import ResourceError, SearchInterruptedError, SerhpoError, UsageError
 
 HELP = """Search joint speech-emotion models: emotion classes and valence/arousal/dominance at once.
@@ -30,7 +30,7 @@ app.command()(search.features)
 app.command()(search.search)
 app.command()(search.resume)
 app.command()(read.status)
-app.command()(read.front)
+app.command()(front.front)
 app.command()(read.report)
 
 
@@ -55,6 +55,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     as_json = "--json" in arguments
+    console.spell_out()
     try:
         code = _run(arguments, as_json, debug)
     except BrokenPipeError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import sys
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+StudyArgument = Annotated[str, typer.Argument(help="Name or folder of the study.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 
@@ -26,6 +29,31 @@ class _Console(Console):
 
 out = _Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+_IN_ASCII = {"±": "+-", "–": "-", "−": "-", "·": "-", "…": "...", "×": "x", "≥": ">=", "λ": "lambda"}
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Stand-ins for characters that an output's encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_IN_ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("serhpo", _in_ascii)
+
+
+def spell_out() -> None:
+    """Print on any terminal: what its encoding cannot say is said in ASCII."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="serhpo")
+
+
+def spelled(text: str) -> str:
+    """A text as standard output will say it: what is laid out in columns must know its width."""
+    return text.encode(out.encoding, errors="serhpo").decode(out.encoding)
 
 
 def own_stdout() -> None:

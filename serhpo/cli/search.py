@@ -293,7 +293,7 @@ def _run(
     as_json: bool,
     resume: dict[str, float] | None = None,
 ) -> None:
-    from serhpo.cli.read import print_front
+    from serhpo.cli.front import print_front
     from serhpo.report import write_report
     from serhpo.search.live import Live
     from serhpo.search.prepare import make_context

@@ -7,6 +7,7 @@ from typing import Any
 
 from serhpo.pareto import Objective
 from serhpo.report.numbers import Numbers, Trial
+from serhpo.study.baseline_names import BASELINES
 
 SHORT = {"ua": "UA", "ccc": "CCC"}
 _LONG = {
@@ -14,18 +15,6 @@ _LONG = {
     "ccc": "Mean CCC of the dimensions, −1 to 1",
 }
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
-_BASELINES = {
-    "majority_class": "majority class",
-    "class_mean": "class means",
-    "class_mean_posterior": "posterior class means",
-    "class_mean_oracle": "oracle class means",
-}
-_MEANINGS = {
-    "majority_class": "always the most frequent class and the mean ratings of the training speakers",
-    "class_mean": "mean ratings of the predicted class in training: a dimension head must beat this CCC",
-    "class_mean_posterior": "the same, weighted by the predicted probabilities",
-    "class_mean_oracle": "the same with the true class known: what a perfect classifier alone could reach",
-}
 _NONE = "–"
 
 
@@ -73,12 +62,12 @@ def streams(joined: str | None) -> str:
 
 def baseline(name: str) -> str:
     """Name of a baseline in figures and tables."""
-    return _BASELINES.get(name, name.replace("_", " "))
+    return BASELINES[name].label if name in BASELINES else name.replace("_", " ")
 
 
 def meaning(name: str) -> str:
     """What a baseline does, in one line."""
-    return _MEANINGS.get(name, "")
+    return BASELINES[name].meaning if name in BASELINES else ""
 
 
 def settings(trial: Trial) -> str:

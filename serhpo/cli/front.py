@@ -1,0 +1,209 @@
+"""``serhpo front``: the Pareto front as a table, a plot in the terminal, or one document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from serhpo.cli import console, scatter
+from serhpo.cli.console import StudyArgument
+
+if TYPE_CHECKING:
+    from serhpo.study import Study, TrialRecord
+    from serhpo.study.choice import Choice
+
+TIES_SHOWN = 5
+"""Rows of ties in the table; ``--json`` has them all."""
+
+
+def front(
+    study: StudyArgument,
+    pick: Annotated[
+        str | None,
+        typer.Option(help='Name one trial and why: knee, best-ua, best-ccc, or a bound as "ua>=0.70".'),
+    ] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """The Pareto front: the trials that no other beats in both accuracy and CCC."""
+    from serhpo.study import open_study
+
+    print_front(open_study(study), as_json, pick)
+
+
+def front_document(study: Study, pick: str | None = None) -> dict[str, Any]:
+    """What ``serhpo front --json`` prints.
+
+    Raises:
+        NoCompleteTrialError: There is no front yet.
+        UsageError: No trial of the front is what was to be picked.
+    """
+    from serhpo.errors import NoCompleteTrialError
+    from serhpo.study import SCHEMA_VERSION
+    from serhpo.study.choice import BIAS_METHOD, choose, ties
+
+    errors = study.standard_errors()
+    complete = {trial.number: trial for trial in study.trials() if trial.state == "COMPLETE"}
+    values = {number: trial.values or {} for number, trial in complete.items()}
+    own = {number: errors.get((number, trial.epoch), {}) for number, trial in complete.items()}
+    members = study.front()
+    if not members:
+        raise NoCompleteTrialError(
+            f"`{study.name}` has no complete trial yet", where=study.path, hint=f"serhpo status {study.name}"
+        )
+    chosen = pick and choose(
+        pick, {trial.number: values[trial.number] for trial in members}, study.objectives
+    )
+    tied = sorted(ties(values, own, study.objectives))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study": study.name,
+        "protocol": study.settings.protocol.name,
+        "claim": study.settings.claim,
+        "objectives": [objective.metric for objective in study.objectives],
+        "hypervolume": study.hypervolume(),
+        "knee": study.knee(),
+        "front": [_row(trial, own[trial.number]) for trial in members],
+        "ties": [_row(complete[number], own[number]) for number in tied],
+        "selection_bias": {"method": BIAS_METHOD, **_biases(study, values, own)},
+        "picked": _picked(chosen) if chosen else None,
+        "baselines": study.baselines(),
+    }
+
+
+def _row(trial: TrialRecord, errors: dict[str, float]) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "epoch": trial.epoch,
+        "values": trial.values,
+        "standard_errors": errors,
+        "params": trial.params,
+    }
+
+
+def _picked(choice: Choice) -> dict[str, Any]:
+    return {"number": choice.number, "why": choice.why}
+
+
+def _biases(study: Study, values: Any, errors: Any) -> dict[str, float | None]:
+    """Bias of the best value of each objective; None where standard errors are missing."""
+    from serhpo.study.choice import selection_bias
+
+    biases: dict[str, float | None] = {}
+    for objective in study.objectives:
+        metric = objective.metric
+        known = [number for number in values if metric in errors[number]]
+        biases[metric] = (
+            selection_bias(
+                [values[number][metric] for number in known],
+                [errors[number][metric] for number in known],
+                maximise=objective.direction == "maximise",
+            )
+            if len(known) == len(values)
+            else None
+        )
+    return biases
+
+
+def print_front(study: Study, as_json: bool, pick: str | None = None) -> None:
+    """Print the front as a table and a plot, or as JSON."""
+    document = front_document(study, pick)
+    if as_json:
+        console.print_json(document)
+        return
+    console.out.print(_table(study, document))
+    if console.out.width >= scatter.NARROWEST:
+        ascii_only = not scatter.can_draw(console.out.encoding)
+        first, second = (metric.upper() for metric in document["objectives"][:2])
+        plot = scatter.scatter(
+            _points(study, document), first, second, console.out.width, ascii_only=ascii_only
+        )
+        console.out.print(plot)
+    console.out.print(f"Hypervolume {document['hypervolume']:.4f}. {summary_line(study)}", markup=False)
+    if line := _bias_line(document):
+        console.out.print(line, markup=False)
+    if document["picked"]:
+        choice = document["picked"]
+        console.out.print(f"[bold]trial {choice['number']}[/]: {choice['why']}")
+
+
+def _table(study: Study, document: dict[str, Any]) -> Table:
+    from serhpo.study.baseline_names import BASELINES
+
+    names = [metric.upper() for metric in document["objectives"]]
+    table = Table("trial", "epoch", *names, "parameters", title=f"Pareto front of {study.name}")
+    for row in document["front"]:
+        table.add_row(*_cells(row, document, " (knee)" if row["number"] == document["knee"] else ""))
+    for row in document["ties"][:TIES_SHOWN]:
+        table.add_row(*_cells(row, document, " (tie)"), style="dim")
+    if len(document["ties"]) > TIES_SHOWN:
+        table.add_row(f"and {len(document['ties']) - TIES_SHOWN} more ties", style="dim")
+    for name, baseline in BASELINES.items():
+        if row := (document["baselines"] or {}).get(name):
+            values = [_figure(row.get(m), row.get(f"se_{m}")) for m in document["objectives"]]
+            table.add_row(
+                "", "", *values, console.spelled(f"{baseline.label}: {baseline.meaning}"), style="dim"
+            )
+    return table
+
+
+def _cells(row: dict[str, Any], document: dict[str, Any], note: str) -> list[str]:
+    from rich.markup import escape
+
+    values, errors = row["values"], row["standard_errors"]
+    params = ", ".join(f"{key}={_short(value)}" for key, value in row["params"].items())
+    figures = [_figure(values[metric], errors.get(metric)) for metric in document["objectives"]]
+    return [f"{row['number']}{note}", str(row["epoch"]), *figures, escape(params)]
+
+
+def _points(study: Study, document: dict[str, Any]) -> list[scatter.Point]:
+    x, y = document["objectives"][:2]
+    kinds = {row["number"]: "front" for row in document["front"]}
+    kinds |= {row["number"]: "tie" for row in document["ties"]}
+    points = []
+    for trial in study.trials():
+        if trial.state in ("COMPLETE", "PRUNED") and trial.values:
+            kind = "pruned" if trial.state == "PRUNED" else kinds.get(trial.number, "dominated")
+            label = str(trial.number) if kind == "front" else ""
+            points.append(scatter.Point(trial.values[x], trial.values[y], kind, label))
+    row = (document["baselines"] or {}).get("class_mean") or {}
+    if row.get(x) is not None and row.get(y) is not None:
+        points.append(scatter.Point(row[x], row[y], "baseline", "class means"))
+    return points
+
+
+def _bias_line(document: dict[str, Any]) -> str:
+    biases = {m: document["selection_bias"][m] for m in document["objectives"]}
+    known = [f"the best {m.upper()} {bias:.3f}" for m, bias in biases.items() if bias is not None]
+    if not known:
+        return ""
+    method = document["selection_bias"]["method"]
+    line = f"The best of many estimates flatters itself: expect {' and '.join(known)} lower ({method})."
+    if tied := len(document["ties"]):
+        line += f" {tied} {'trial ties' if tied == 1 else 'trials tie'}: one standard error off the front."
+    return line
+
+
+def summary_line(study: Study) -> str:
+    """Protocol, folds, seeds and what the figures may claim: belongs under every table."""
+    from serhpo.training.uncertainty import method
+
+    folds = study.folds()
+    speakers = {speaker for fold in folds for speaker in fold["validation"]}
+    return (
+        f"Protocol {study.settings.protocol.name}, {len(folds)} folds, 1 seed; ± is one standard error "
+        f"({method(len(speakers))}). Measured on validation speakers, on whom the configurations were "
+        f"chosen too; {study.settings.claim}."
+    )
+
+
+def _figure(value: float | None, error: float | None = None) -> str:
+    if value is None:
+        return console.spelled("–")
+    return f"{value:.3f}" if error is None else console.spelled(f"{value:.3f} ± {error:.3f}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,57 @@
+import os
+import subprocess
+
+import pytest
+
+from tests.conftest import COMMAND, environment
+from tests.fakes import FakeTrial, make_study
+
+TRIALS = (
+    FakeTrial("COMPLETE", [(0.40, 0.50)], {"streams": "mel"}),
+    FakeTrial("COMPLETE", [(0.58, 0.45)], {"streams": "mfcc+mel"}),
+    FakeTrial("COMPLETE", [(0.60, 0.10)], {"streams": "mel"}),
+    FakeTrial("COMPLETE", [(0.57, 0.44)], {"streams": "waveform"}),
+    FakeTrial("PRUNED", [(0.30, 0.05)], {"streams": "waveform"}),
+)
+
+
+@pytest.fixture
+def study(home):
+    return make_study(home / "studies" / "demo", TRIALS, epochs=1)
+
+
+def test_one_document_tells_front_ties_bias_and_choice(serhpo, study):
+    document = serhpo("front", "demo", "--pick", "ua>=0.5", "--json").json
+
+    assert [row["number"] for row in document["front"]] == [2, 1, 0]
+    assert [row["number"] for row in document["ties"]] == [3]
+    assert document["knee"] == document["picked"]["number"] == 1
+    assert 0 < document["selection_bias"]["ua"] < 0.05
+    assert "Efron" in document["selection_bias"]["method"]
+
+
+def test_the_table_names_knee_ties_bias_and_choice(serhpo, study):
+    out = serhpo("front", "demo", "--pick", "best-ua").out
+
+    for shown in ("1 (knee)", "3 (tie)", "flatters itself", "1 trial ties", "trial 2: the front's best UA"):
+        assert shown in out
+    assert "● front" in out
+
+
+def test_an_unknown_pick_is_a_usage_error(serhpo, study):
+    done = serhpo("front", "demo", "--pick", "best", "--json")
+
+    assert done.code == 2
+    assert "best-ccc" in done.json["error"]["allowed"]
+
+
+@pytest.mark.parametrize("columns", ["30", "60"])
+def test_a_terminal_that_knows_ascii_only(home, study, columns):
+    variables = {**environment(home), "COLUMNS": columns, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = [*COMMAND, "front", "demo"]
+    done = subprocess.run(command, capture_output=True, env=variables | {"LC_ALL": "C"}, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"+-" in done.stdout
+    assert (b"* front" in done.stdout) == (columns == "60")  # too narrow for a plot
+    assert os.linesep.encode() in done.stdout
