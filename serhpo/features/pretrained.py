@@ -9,7 +9,7 @@ them, take mean and variance over the padding too. Padding 2 or 3 s to 6 s chang
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,11 @@ from pydantic import Field
 
 from serhpo.corpus.audio import SAMPLE_RATE
 from serhpo.errors import ConfigError
-from serhpo.features.base import Extractor, one_thread
+from serhpo.features.base import Extractor, Storage, one_thread
 from serhpo.features.checkpoint import content_digest, find_checkpoint, read_json
+
+if TYPE_CHECKING:
+    from serhpo.features.pretrained_model import LoadedModel
 
 
 class EncoderShape(NamedTuple):
@@ -54,34 +57,51 @@ class Pretrained(Extractor):
             the space. The default is not the last, since the top layers of such models turn back to what
             they were trained to predict (Pasad, Chou and Livescu, ASRU 2021).
         bf16: Compute in bfloat16: twice as fast where the processor has it, at an error of about 1 %.
+        fine_tune: Train the last so many transformer blocks below ``layer`` together with the joint
+            model. The stream then holds samples, and the encoder runs in every step: work for a GPU.
     """
-
-    cost: ClassVar[float] = 0.2
-    on_gpu: ClassVar[bool] = True
 
     model: str = Field(min_length=1)
     revision: str | None = None
     layer: Literal["all"] | int = -4
     bf16: bool = False
+    fine_tune: int = Field(0, ge=0)
+
+    @property
+    def cost(self) -> float:  # type: ignore[override]
+        """CPU seconds per second of audio."""
+        return Extractor.cost if self.fine_tune else 0.2
+
+    @property
+    def on_gpu(self) -> bool:  # type: ignore[override]
+        """Whether extraction computes on the GPU where there is one."""
+        return not self.fine_tune
+
+    @property
+    def storage(self) -> Storage:  # type: ignore[override]
+        """Samples are kept as those of the waveform are."""
+        return "int16" if self.fine_tune else "float16"
 
     @property
     def channels(self) -> int:
         """Values per frame: the encoder's width, times the number of hidden states for ``all``."""
-        return self._shape().width * self.layers
+        return 1 if self.fine_tune else self._shape().width * self.layers
 
     @property
     def frames_per_second(self) -> float:
         """Frames per second of audio: 50 for nearly all of them."""
-        return SAMPLE_RATE / self._shape().stride
+        return SAMPLE_RATE / (1 if self.fine_tune else self._shape().stride)
 
     @property
     def layers(self) -> int:
         """Hidden states side by side in a frame."""
-        return self._shape().layers if self.layer == "all" else 1
+        return self._shape().layers if self.layer == "all" and not self.fine_tune else 1
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """The checkpoint's content, not its name, and what is taken of it."""
+        if self.fine_tune:
+            return "samples", content_digest(self._folder())
         return self._index(), self.bf16, content_digest(self._folder())
 
     def ensure_available(self) -> None:
@@ -91,6 +111,21 @@ class Pretrained(Extractor):
             ConfigError: It cannot be had, is not a usable one, or has no such layer.
         """
         self._index()
+        self._ensure_tunable()
+
+    def open(self, bf16: bool = False) -> tuple[LoadedModel, EncoderShape, int | None]:
+        """The encoder, its shape, and the hidden state to take of it (None: all).
+
+        The encoder is shared by all who open it, and not to be changed.
+
+        Raises:
+            ConfigError: The checkpoint cannot be loaded or not be used as asked.
+        """
+        from serhpo.features.pretrained_model import load
+
+        self._ensure_tunable()
+        folder = self._folder()
+        return load(folder, content_digest(folder), bf16, self._setting()), self._shape(), self._index()
 
     def extract(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """The hidden states of one utterance, shape ``(frames, channels)``.
@@ -98,12 +133,12 @@ class Pretrained(Extractor):
         Raises:
             ConfigError: The checkpoint cannot be loaded.
         """
-        from serhpo.features.pretrained_model import load
-
-        shape, index, folder = self._shape(), self._index(), self._folder()
-        audio = np.pad(audio, (0, max(0, shape.receptive_field - len(audio))))
+        if self.fine_tune:
+            return audio[:, np.newaxis]
+        field = self._shape().receptive_field
+        audio = np.pad(audio, (0, max(0, field - len(audio))))
         with one_thread():
-            model = load(folder, content_digest(folder), self.bf16, self._setting())
+            model, shape, index = self.open(self.bf16)
             return model.hidden_states(audio, shape, index)
 
     def _setting(self) -> str:
@@ -129,6 +164,20 @@ class Pretrained(Extractor):
                 allowed=f"{-layers} to {layers - 1}, or all",
             )
         return self.layer % layers
+
+    def _ensure_tunable(self) -> None:
+        if not self.fine_tune:
+            return
+        index, shape = self._index(), self._shape()
+        blocks = shape.layers - 1 if index is None else index
+        if shape.whisper or self.fine_tune > blocks:
+            what = "hears no samples" if shape.whisper else f"has {blocks} blocks below the layer taken"
+            raise ConfigError(
+                f"Cannot fine-tune {self.fine_tune} blocks: the pretrained model {what}",
+                where=f"features.{self.name}.fine_tune",
+                got=self.fine_tune,
+                allowed="0" if shape.whisper else f"0 to {blocks}",
+            )
 
 
 class Wav2Vec2(Pretrained):

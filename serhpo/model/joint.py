@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from serhpo.corpus.table import DIMENSIONS
+from serhpo.features.base import Extractor
+from serhpo.features.pretrained import Pretrained
 from serhpo.model.attention import SelfAttention
 from serhpo.model.co_attention import CrossAttention, FrameWeighting
 from serhpo.model.config import ModelConfig
 from serhpo.model.encoders import Encoder, LayerMix
 from serhpo.model.explanation import Explanation
+from serhpo.model.fine_tuning import FineTunedEncoder
 from serhpo.model.frames import Frames
 from serhpo.model.fusion import build_fusion
 from serhpo.model.pooling import AttentivePooling, MeanPooling, build_pooling
@@ -41,11 +44,20 @@ class StreamInput(NamedTuple):
         channels: Values per frame.
         layers: Equal parts side by side in a frame, of which a mix is learned.
         frames_per_second: Only explanations need it.
+        tuned: The pretrained encoder to run on it, where the frames are samples and its last blocks are
+            to be trained.
     """
 
     channels: int
     layers: int = 1
     frames_per_second: float = 100.0
+    tuned: Pretrained | None = None
+
+    @classmethod
+    def of(cls, extractor: Extractor, channels: int) -> StreamInput:
+        """What an extractor's stream of so many channels feeds its encoder."""
+        tuned = extractor if isinstance(extractor, Pretrained) and extractor.fine_tune else None
+        return cls(channels, extractor.layers, extractor.frames_per_second, tuned)
 
 
 class InputNormalisation(nn.Module):
@@ -64,22 +76,43 @@ class InputNormalisation(nn.Module):
         return Frames((frames.values - self.mean) / self.std, frames.lengths)
 
 
+class FrameNormalisation(nn.LayerNorm):
+    """A layer norm without weights, for states that change in training: no statistics fit them for long."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, elementwise_affine=False)
+
+    def forward(self, frames: Frames) -> Frames:  # type: ignore[override]
+        """``[B, T, C]`` to the same."""
+        return Frames(super().forward(frames.values), frames.lengths)
+
+
 class StreamEncoder(nn.Module):
     """Normalisation, mix of layers, encoder and self-attention of one stream."""
 
     def __init__(self, config: ModelConfig, stream: str, source: StreamInput) -> None:
         super().__init__()
-        self.normalisation = InputNormalisation(source.channels)
-        self.mix = LayerMix(source.layers) if source.layers > 1 else nn.Identity()
-        self.encoder = Encoder(
-            stream, source.channels // source.layers, config.width, config.encoders[stream]
-        )
+        channels, layers, rate = source.channels, source.layers, source.frames_per_second
+        self.tuned: FineTunedEncoder | None = None
+        if source.tuned is None:
+            self.normalisation: nn.Module = InputNormalisation(channels)
+        else:
+            self.tuned = FineTunedEncoder(source.tuned)
+            channels, layers = self.tuned.channels, self.tuned.layers
+            rate /= self.tuned.shape.stride
+            self.normalisation = FrameNormalisation(channels // layers)
+        self.mix = LayerMix(layers) if layers > 1 else nn.Identity()
+        self.encoder = Encoder(stream, channels // layers, config.width, config.encoders[stream])
         self.attention = SelfAttention(config)
-        self.frames_per_second = source.frames_per_second / self.encoder.stride
+        self.frames_per_second = rate / self.encoder.stride
 
     def forward(self, frames: Frames, maps: list[Tensor] | None = None) -> Frames:
         """``[B, T, C]`` features to ``[B, T', width]``; ``maps`` gets the self-attention of each block."""
-        result: Frames = self.attention(self.encoder(self.mix(self.normalisation(frames))), maps)
+        if self.tuned is None:
+            frames = self.mix(self.normalisation(frames))
+        else:
+            frames = self.normalisation(self.mix(self.tuned(frames)))
+        result: Frames = self.attention(self.encoder(frames), maps)
         return result
 
 
@@ -112,9 +145,18 @@ class JointModel(nn.Module):
         self.dimension_head = nn.Linear(width, len(DIMENSIONS))
 
     def set_normalisation(self, stream: str, mean: Tensor, std: Tensor) -> None:
-        """Fix the statistics ``[C]`` that a stream's features are normalised by."""
+        """Fix the statistics ``[C]`` that a stream's features are normalised by.
+
+        A fine-tuned stream has none: its encoder hears samples as they are.
+        """
         normalisation = self.encoders[stream].get_submodule("normalisation")
-        normalisation.load_state_dict({"mean": mean, "std": std})
+        if isinstance(normalisation, InputNormalisation):
+            normalisation.load_state_dict({"mean": mean, "std": std})
+
+    def pretrained_parameters(self) -> list[nn.Parameter]:
+        """Those of fine-tuned blocks, which want a learning rate of their own."""
+        tuned = (module for module in self.modules() if isinstance(module, FineTunedEncoder))
+        return [p for module in tuned for p in module.parameters() if p.requires_grad]
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """The parameters of the last layers that both heads build on: those of the fusion."""

@@ -43,12 +43,15 @@ class OptimiserConfig(Config):
         schedule: After the warm-up: stay, or follow half a cosine down to 1 % over ``epochs``. Or
             ``one_cycle``: up over the first 30 % of the steps from a 25th, and down to next to nothing,
             both by half a cosine (Smith & Topin 2019, with PyTorch's figures).
+        pretrained_share: Learning rate of fine-tuned blocks of a pretrained encoder, as a share of
+            ``lr``; a tenth is that of SpeechBrain's recipe for IEMOCAP. Without such blocks it is inert.
     """
 
     lr: float = Field(2e-3, gt=0, le=1)
     weight_decay: float = Field(1e-2, ge=0, le=1)
     clip: float | None = Field(1.0, gt=0)
     schedule: Literal["constant", "cosine", "one_cycle"] = "cosine"
+    pretrained_share: float = Field(0.1, gt=0, le=1)
 
 
 class Augmentation(Config):

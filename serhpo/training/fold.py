@@ -86,7 +86,7 @@ class FoldTraining:
             self._model = JointModel(
                 config.model,
                 {
-                    stream: StreamInput(store.channels, config.features[stream].layers, rates[stream])
+                    stream: StreamInput.of(config.features[stream], store.channels)
                     for stream, store in stores.items()
                 },
                 classes,
@@ -103,7 +103,8 @@ class FoldTraining:
         batches = len(self._batches(np.random.default_rng(0)))
         self._balancer = build_weighting(config.weighting)
         beside = {f"weighting.{name}": value for name, value in self._balancer.parameters().items()}
-        self._stepper = Stepper(self._model, config.optimiser, batches * config.epochs, beside)
+        pretrained = self._model.pretrained_parameters()
+        self._stepper = Stepper(self._model, config.optimiser, batches * config.epochs, beside, pretrained)
         self._half = half_precision(config.precision, device)
 
     def train_epoch(self, epoch: int) -> Losses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,7 @@ class Stepper:
         config: Learning rate, decay, clipping, schedule.
         total: Steps of the whole training, which the schedule spans.
         beside: Parameters that are learned with the model's but belong to something else, by name.
+        pretrained: Those of the model's parameters that are stepped at their own share of the rate.
     """
 
     def __init__(
@@ -61,22 +62,32 @@ class Stepper:
         config: OptimiserConfig,
         total: int,
         beside: Mapping[str, nn.Parameter] | None = None,
+        pretrained: Collection[nn.Parameter] = (),
     ) -> None:
         self.steps = 0
         self._config, self._total = config, total
-        self._named = dict(model.named_parameters()) | dict(beside or {})
-        parameters = list(self._named.values())
-        groups = [
-            {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        self._optimiser = torch.optim.AdamW(groups, lr=config.lr, fused=True)
+        named = dict(model.named_parameters()) | dict(beside or {})
+        self._named = {name: parameter for name, parameter in named.items() if parameter.requires_grad}
+        slow = set(pretrained)
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for parameter in self._named.values():
+            share = config.pretrained_share if parameter in slow else 1.0
+            decay = config.weight_decay if parameter.ndim >= 2 else 0.0
+            groups.setdefault((share, decay), []).append(parameter)
+        self._optimiser = torch.optim.AdamW(
+            [
+                {"params": members, "share": share, "weight_decay": decay}
+                for (share, decay), members in groups.items()
+            ],
+            lr=config.lr,
+            fused=True,
+        )
 
     def step(self, loss: Tensor) -> float:
         """Go down on a loss; the norm of the gradient before clipping. A non-finite one changes nothing."""
         rate = learning_rate(self._config, self.steps, self._total)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         limit = math.inf if self._config.clip is None else self._config.clip

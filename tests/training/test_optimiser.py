@@ -54,3 +54,21 @@ def test_a_non_finite_gradient_changes_nothing():
     assert not stepper.step(model.weight.sum() * float("inf")) < float("inf")
     assert torch.equal(model.weight, before)
     assert stepper.steps == 0
+
+
+def test_pretrained_parameters_step_at_their_share_and_frozen_ones_not_at_all():
+    model = torch.nn.ModuleDict({name: torch.nn.Linear(2, 1) for name in ("new", "tuned", "frozen")})
+    model["frozen"].requires_grad_(False)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    config = OptimiserConfig(lr=0.1, weight_decay=0.0, schedule="constant", clip=None, pretrained_share=0.25)
+    stepper = Stepper(model, config, total=1, pretrained=list(model["tuned"].parameters()))
+    stepper.step(sum(part.weight.sum() + part.bias.sum() for part in model.values()))
+    moved = {name: (value - before[name]).abs().max().item() for name, value in model.named_parameters()}
+    assert moved == pytest.approx(
+        {
+            f"{name}.{kind}": step
+            for name, step in (("new", 0.1), ("tuned", 0.025), ("frozen", 0.0))
+            for kind in ("weight", "bias")
+        },
+        rel=1e-4,
+    )  # Adam's first step is the learning rate
