@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Done
+from tests.cli.test_faults import ISOLATED, needs_mount
+from tests.conftest import COMMAND, Done, environment
 
 Serhpo = Callable[..., Done]
 
@@ -72,3 +76,40 @@ def test_a_cache_that_is_not_there_yet_is_empty(serhpo: Serhpo) -> None:
     assert serhpo("cache", "ls", "--json").json["shards"] == []
     assert serhpo("cache", "verify", "--json").json["shards"] == 0
     assert serhpo("cache", "gc").code == 0
+
+
+def test_two_fills_at_once_build_every_shard_once(home: Path, small_corpus: Path) -> None:
+    command = [*COMMAND, "features", "--space", "smoke", "--corpus", str(small_corpus), "--json"]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(home)) for _ in range(2)
+    ]
+    told = [json.loads(process.communicate(timeout=300)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert told[0]["shards"] == told[1]["shards"]
+    assert sum(one["built"] for one in told) == len(told[0]["shards"])
+    assert all(one["built"] + one["found"] == len(one["shards"]) for one in told)
+
+
+@needs_mount
+def test_a_disk_that_fills_half_way_keeps_what_was_whole(
+    serhpo: Serhpo, shards: list[Path], small_corpus: Path, home: Path
+) -> None:
+    """A real small file system in the cache's place, with room for all shards but one."""
+    sizes = [-(-path.stat().st_size // 4096) * 4 for path in shards]  # KiB, in whole blocks
+    room = sum(sizes) - sizes[-1] // 2
+    command = f"{sys.executable} -m serhpo.cli.app"
+    fill = f"{command} features --space smoke --corpus {small_corpus} --json"
+    script = (
+        f"mount -t tmpfs -o size={room}k tmpfs {home}/cache || exit 99\n"
+        f"{fill} > {home}/full.json; test $? = 5 || exit 98\n"
+        f"find {home}/cache -type f ! -name '*.lock' > {home}/left\n"
+        f"{command} cache verify || exit 97\n"
+        f"mount -o remount,size={10 * room}k {home}/cache || exit 96\n"
+        f"{fill} > {home}/again.json"
+    )
+    done = serhpo(prefix=[*ISOLATED, script, "sh"])
+    assert done.code == 0, done.err
+    assert json.loads((home / "full.json").read_text())["error"]["message"] == "The disk is full"
+    assert sorted((home / "left").read_text().split()) == sorted(map(str, shards[:-1]))
+    again = json.loads((home / "again.json").read_text())
+    assert (again["built"], again["found"]) == (1, len(shards) - 1)
