@@ -45,6 +45,9 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="No progress, only results and errors; works after any command.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works after any command.")] = False,
 ) -> None:
     """Options of every command."""
@@ -52,10 +55,11 @@ def _options(
 
 def main() -> None:
     """Run the command line and end the process with the exit code of what happened."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
+    arguments = [argument for argument in sys.argv[1:] if argument not in ("--debug", "--quiet")]
+    debug, quiet = "--debug" in sys.argv[1:], "--quiet" in sys.argv[1:]
     as_json = "--json" in arguments
     console.spell_out()
+    console.err.quiet = quiet
     try:
         code = _run(arguments, as_json, debug)
     except BrokenPipeError:

@@ -78,7 +78,8 @@ def say(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """An error message, to stderr."""
+    """An error message, to stderr, under ``--quiet`` too."""
+    err.quiet = False
     first, _, rest = text.partition("\n")
     err.print(f"[bold red]error:[/] {escape(first)}")
     if rest:
@@ -93,7 +94,7 @@ def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         A function of (done, in all).
     """
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, transient=True, disable=err.quiet or not err.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         counted = [0, 0]
 
@@ -120,7 +121,7 @@ def streams_progress(what: str, unit: str) -> Iterator[Callable[[str, int, int, 
         TextColumn(unit + " {task.fields[left]}"),
     )
     counted: dict[str, int] = {}
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, transient=True, disable=err.quiet or not err.is_terminal) as bar:
         tasks: dict[str, TaskID] = {}
 
         def update(stream: str, done: int, total: int, seconds_left: float | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,16 +12,29 @@ from rich.markup import escape
 
 from serhpo.cli import console
 from serhpo.cli.console import StudyArgument
+from serhpo.errors import UsageError
 
 if TYPE_CHECKING:
     from serhpo.study import Study
 
 
-def status(study: StudyArgument, as_json: console.JsonOption = False) -> None:
+WATCH_EVERY_S = 2.0
+
+
+def status(
+    study: StudyArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and show it live while it runs.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
     """How far a study is: trials by state, epochs, hypervolume."""
     from serhpo.study import SCHEMA_VERSION, open_study
 
     opened = open_study(study)
+    if watch:
+        if as_json:
+            raise UsageError("--watch and --json exclude each other", hint="--json prints one document")
+        with suppress(KeyboardInterrupt):  # the usual way to stop watching
+            _watch(opened)
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "study": opened.name,
@@ -47,6 +62,31 @@ def status(study: StudyArgument, as_json: console.JsonOption = False) -> None:
             console.out.print(
                 f"trial {trial.number} failed: {trial.notes.get('reason', 'unknown')}", markup=False
             )
+
+
+def _watch(study: Study) -> None:
+    """Show a study until nothing runs it any more."""
+    from serhpo.search.live import View, line
+    from serhpo.study.overview import Overviews
+
+    view, overviews, told = View(console.err), Overviews(study), {trial.number for trial in study.ended()}
+    view.start()
+    try:
+        while True:
+            running = study.driver() is not None
+            overview = overviews.reread()
+            if view.draws:
+                view.show(overview)
+            else:
+                for trial in study.ended():
+                    if trial.number not in told:
+                        told.add(trial.number)
+                        console.err.print(line(trial, len(told), overview.asked, overview.hypervolume))
+            if not running:
+                return
+            time.sleep(WATCH_EVERY_S)
+    finally:
+        view.stop()
 
 
 def _driver_line(study: Study, driver: dict[str, Any] | None) -> str:

@@ -55,3 +55,19 @@ def test_a_terminal_that_knows_ascii_only(home, study, columns):
     assert b"+-" in done.stdout
     assert (b"* front" in done.stdout) == (columns == "60")  # too narrow for a plot
     assert os.linesep.encode() in done.stdout
+
+
+def test_watching_a_study_that_nobody_runs_shows_it_and_ends(serhpo, study):
+    done = serhpo("status", "demo", "--watch")
+
+    assert done.code == 0
+    assert "not running" in done.out
+    assert serhpo("status", "demo", "--watch", "--json").code == 2
+
+
+def test_quiet_leaves_results_and_errors(serhpo, study):
+    assert "Pareto front" in serhpo("front", "demo", "--quiet").out
+    missing = serhpo("front", "missing", "--quiet")
+
+    assert missing.code == 3
+    assert "No study named" in missing.err
