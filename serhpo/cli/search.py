@@ -67,7 +67,7 @@ def search(
     epochs: EpochsOption = None,
     patience: PatienceOption = None,
     sampler: Annotated[
-        str | None, typer.Option(help="Who proposes: tpe, gp, nsga2, nsga3, random or qmc.")
+        str | None, typer.Option(help="Who proposes: tpe, gp, nsga2, nsga3, random, qmc or grid.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the study.")] = None,
     settings: SetOption = None,

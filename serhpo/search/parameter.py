@@ -112,6 +112,15 @@ class Parameter(Config):
             return tuple("+".join(c) for size in sizes for c in itertools.combinations(self.subset, size))
         return self.float_ or self.int_ or ()
 
+    def every_value(self) -> tuple[Scalar, ...]:
+        """Every value of a parameter that is not continuous."""
+        if self.int_:
+            return tuple(range(self.int_[0], self.int_[1] + 1, int(self.step or 1)))
+        if self.float_ and self.step:
+            low, high = self.float_
+            return tuple(low + place * self.step for place in range(int((high - low) / self.step + 1e-9) + 1))
+        return self.values()
+
     def allows(self, value: Scalar) -> bool:
         """Whether the parameter can take a value; a continuous one never takes a given one."""
         bounds = self.float_ or self.int_

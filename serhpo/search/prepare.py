@@ -24,6 +24,7 @@ from serhpo.errors import StudyError
 from serhpo.features import Extractor, key
 from serhpo.search.context import TrialContext
 from serhpo.search.fill import Report, fill_streams
+from serhpo.search.grid import require_finite, sized
 from serhpo.search.rungs import rung_levels
 from serhpo.search.space import Space, load_space_data
 from serhpo.study import Study, StudySettings, studies_folder
@@ -70,6 +71,9 @@ def make_plan(space: Space, space_name: str, corpus: Corpus) -> Plan:
         CorpusError: The corpus has problems, or not the speakers or labels the protocol needs.
         LeakageError: A speaker would stand in two parts of a fold.
     """
+    if space.search.sampler == "grid":
+        require_finite(space, space_name)
+        space = sized(space)
     for extractor in space.extractors():
         extractor.ensure_available()
     corpus = taking_part(corpus.require_clean().require_labels(), space.protocol)

@@ -123,10 +123,13 @@ class _Search:
                 require_shared(cache_folder())
             self.listener.started(search.missing, search.to_continue, at_once)
             with _scratch(self.study) as scratch:
-                self._run_tune(self._tuner(search, at_once, scratch))
+                try:
+                    self._run_tune(self._tuner(search, at_once, scratch))
+                finally:
+                    search.settle()
         if search.exhausted:
             asked = self.study.asked
-            self.listener.phase(f"the sampler only repeats itself: the search ends before {asked} trials")
+            self.listener.phase(f"the space holds nothing new to try: the search ends before {asked} trials")
         elif len(self.study.ended()) < self.study.asked and (why := self.budget.spent()):
             self.listener.phase(f"the search ends: {why}; `serhpo resume` with a higher limit goes on")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import optuna
@@ -18,6 +19,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from serhpo.errors import ConfigError
 from serhpo.search.context import HUNG
+from serhpo.search.grid import is_finite, untried
 from serhpo.search.optuna_samplers import make_sampler, trial_seed
 from serhpo.search.record import Record, objective_values
 from serhpo.search.space import Space
@@ -30,14 +32,21 @@ _TWINS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 class StudySearch(OptunaSearch):  # type: ignore[misc]
     """Proposes trials for one study and writes down how each ended.
 
+    A sampler that takes long must not keep Tune from listening to the trials that run. So proposals are
+    asked for in a thread, which also writes the ends of trials, one thing after another in the order of
+    events: what a proposal is based on does not depend on how long anything took.
+
     Args:
         record: The study's epochs and rungs.
         space: What is searched.
         on_end: Called with every trial that ended.
 
     Attributes:
-        exhausted: The sampler repeated itself until the search gave up on finding anything new.
+        exhausted: There is nothing new to try: a finite space is used up, or the sampler repeats itself.
+        wait_s: Seconds that running trials may wait for a proposal.
     """
+
+    wait_s = 0.05
 
     def __init__(self, record: Record, space: Space, on_end: Callable[[TrialRecord], None]) -> None:
         study = record.study
@@ -57,6 +66,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._deaths: Counter[int] = Counter()
         self._ended: list[TrialRecord] = []
         self.exhausted = False
+        self._turns = ThreadPoolExecutor(1, thread_name_prefix="study")
+        self._asking: Future[tuple[int, str] | None] | None = None
         self._to_continue = self._settle_interrupted()
         counts = study.counts()
         ended = sum(counts[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
@@ -81,9 +92,10 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
         Returns:
             ``{"number", "seed", "trial", "known"}`` for the trainable, the trial as JSON text (nested, Tune
-            would flatten it into every result); None while a running trial may yet have to be handed
-            out again; ``Searcher.FINISHED`` when all are done, the space holds nothing new, or the
-            search has to end: where nothing runs, Tune would wait for a trial and hear no signal.
+            would flatten it into every result); None while the sampler thinks, or while a running trial
+            may yet have to be handed out again; ``Searcher.FINISHED`` when all are done, the space holds
+            nothing new, or the search has to end: where nothing runs, Tune would wait for a trial and
+            hear no signal.
         """
         if self._record.fatal:
             return str(Searcher.FINISHED)
@@ -93,7 +105,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     def _next_job(self, trial_id: str) -> dict[str, Any] | str | None:
         with self._record.guarded():
-            proposal = self._to_continue.pop(0) if self._to_continue else self._something_new()
+            proposal = self._to_continue.pop(0) if self._to_continue else self._proposal()
             if proposal is None:
                 return None if self._running else str(Searcher.FINISHED)
             number, config = proposal
@@ -115,14 +127,41 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         if number is None or self._record.fatal:  # a second word on a trial, or a journal that may be torn
             return
         config = self._running.pop(number)
+        written = self._turns.submit(self._write_end, number, config, result, error)
+        if self._asking is None:
+            written.result()
+        self._tell_listener()
+
+    def settle(self) -> None:
+        """Wait until everything that was told is written; for whoever reads the study next."""
+        self._turns.submit(int).result()
+        self._tell_listener()
+
+    def _proposal(self) -> tuple[int, str] | None:
+        """What the sampler proposes; None where it is not ready yet, or there is nothing more to try."""
+        if self._asking is None:
+            self._asking = self._turns.submit(self._something_new)
+        # Where nothing runs nobody is kept waiting, and Tune would look again only after a second.
+        wait([self._asking], self.wait_s if self._running else None)
+        if not self._asking.done():
+            return None
+        asked, self._asking = self._asking, None
+        proposal = asked.result()
+        if proposal is None:
+            self.settle()  # a trial that died may be among what is still to be written
+            return self._to_continue.pop(0) if self._to_continue else None
+        return proposal
+
+    def _write_end(self, number: int, config: str, result: Mapping[str, Any] | None, error: bool) -> None:
         with self._record.guarded():
+            if self._record.fatal:
+                return
             if error:
                 self._continue_or_fail(number, config)
             elif result and "failed" in result:
                 self._tell_failed(number, str(result["failed"]))
             else:
                 self._tell_if_ended(number)
-        self._tell_listener()
 
     def _continue_or_fail(self, number: int, config: str) -> None:
         """A process died or raised. Tune itself would not try again where it died between two trials."""
@@ -154,9 +193,10 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         """Nothing: Tune's snapshots of a searcher are pickles, and are never restored here."""
 
     def _something_new(self) -> tuple[int, str] | None:
-        """A configuration not tried before; None if none is wanted, or too many in a row were repeats."""
-        for _ in range(ATTEMPTS_AT_SOMETHING_NEW):
-            if not self._new:
+        """A configuration not tried before; None if none is wanted or left, or all were repeats."""
+        for attempt in range(ATTEMPTS_AT_SOMETHING_NEW + 1):
+            in_turn = self._search_space.search.sampler == "grid" or attempt == ATTEMPTS_AT_SOMETHING_NEW
+            if not self._new or (in_turn and not self._queue_untried()):
                 break
             trial = self._ot_study.ask()
             assignment = self._search_space.suggest(trial)
@@ -170,6 +210,19 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self.exhausted = self.exhausted or self._new > 0
         self._new = 0
         return None
+
+    def _queue_untried(self) -> bool:
+        """Have a configuration of a finite space asked next that nobody tried; False where there is none."""
+        if not is_finite(self._search_space):
+            return False
+        trials = self._ot_study.get_trials(deepcopy=False)
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return True
+        tried = (trial.params for trial in trials if "warm_start" not in trial.user_attrs)
+        point = untried(self._search_space, tried)
+        if point is not None:
+            self._ot_study.enqueue_trial(point)
+        return point is not None
 
     def _configuration(self, number: int, assignment: Mapping[str, Any]) -> str | None:
         """A proposal as JSON text; None, and the trial told FAIL, where it is no valid configuration."""

@@ -29,7 +29,7 @@ class SearchSettings(Config):
         controls: Trials that are never pruned, spread over the search, at most one in twenty: they show
             how well values at a rung foretell final ones.
         sampler: Who proposes: Optuna's multi-objective TPE, Gaussian process, NSGA-II or NSGA-III, uniform
-            random, or a scrambled Sobol sequence (``qmc``).
+            random, a scrambled Sobol sequence (``qmc``), or every point of a finite space in turn (``grid``).
         startup_trials: Random trials before TPE or the Gaussian process learns from what it has seen.
         concurrent: Trials at a time at most; None for as many as the machine or cluster holds.
         cpus_per_trial: CPU cores, and threads, of one trial.
@@ -51,7 +51,7 @@ class SearchSettings(Config):
         "union", "either", "epsilon_net", "crowding", "hypervolume", "scalarised", "ua", "ccc"
     ] = "union"
     controls: int = Field(3, ge=0)
-    sampler: Literal["tpe", "gp", "nsga2", "nsga3", "random", "qmc"] = "tpe"
+    sampler: Literal["tpe", "gp", "nsga2", "nsga3", "random", "qmc", "grid"] = "tpe"
     startup_trials: int = Field(20, ge=1)
     concurrent: int | None = Field(None, ge=1)
     cpus_per_trial: int = Field(1, ge=1)

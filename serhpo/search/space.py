@@ -115,7 +115,9 @@ class Space(Config):
         """The space with parameters, defaults, ``search.*`` or ``protocol.*`` keys fixed to a value.
 
         A pinned parameter is no longer searched; conditions on it are resolved. One that exists only
-        under conditions keeps them, with the value as its only choice.
+        under conditions keeps them, with the value as its only choice. A list leaves a parameter with
+        these values: ``weighting.lambda=[0.2, 0.5]``; for a subset, ``[mfcc, mel]`` is one value and
+        ``[[mfcc], [mel]]`` two.
 
         Raises:
             SpaceError: A key is unknown or a value not allowed.
@@ -145,12 +147,16 @@ def _put(data: dict[str, Any], path: str, value: Any) -> None:
 def _pin(
     data: dict[str, Any], declared: Mapping[str, Parameter], key: str, value: Any, where: object
 ) -> None:
-    """Move one parameter to the defaults and resolve the conditions that name it."""
+    """Move one parameter to the defaults, or leave it with the values listed; resolve conditions on it."""
     searched = data["parameters"]
     if inside := [name for name in searched if name.startswith(f"{key}.")]:
         raise SpaceError(f"`{key}` holds parameters of its own", where=where, allowed=", ".join(inside))
     when = searched.pop(key, {}).get("when")
     subset = key in declared and declared[key].subset is not None
+    nested = isinstance(value, list) and any(isinstance(member, list) for member in value)
+    if isinstance(value, list) and key in declared and (nested or not subset):
+        _pin_to_several(searched, declared, key, value, when, where)
+        return
     members = [str(member) for member in value] if isinstance(value, list) else str(value).split("+")
     fixed = "+".join(members) if subset else value
     if when:
@@ -163,6 +169,33 @@ def _pin(
             _drop(searched, name)
         elif name in searched and not when:
             searched[name]["when"].pop(key)
+
+
+def _pin_to_several(
+    searched: dict[str, Any],
+    declared: Mapping[str, Parameter],
+    key: str,
+    values: list[Any],
+    when: Mapping[str, Any] | None,
+    where: object,
+) -> None:
+    """Let one parameter have the listed values alone; of a subset, the listed single members."""
+    if declared[key].subset is None:
+        searched[key] = {"choice": values}
+    elif all(isinstance(value, list) and len(value) == 1 for value in values):
+        searched[key] = {"subset": [str(member) for (member,) in values], "min": 1, "max": 1}
+        values = searched[key]["subset"]
+    else:
+        raise SpaceError(
+            f"Several values of the subset `{key}` must be single members",
+            where=where,
+            got=values,
+            hint=f"[[mfcc], [mel]] tries each alone, [mfcc, mel] both together; --set '{key}=[[…], […]]'",
+        )
+    searched[key] |= {"when": when} if when else {}
+    for name in [name for name, other in searched.items() if key in other.get("when", {})]:
+        if name in searched and not any(holds(declared[name].when[key], value) for value in values):
+            _drop(searched, name)
 
 
 def _drop(searched: dict[str, Any], key: str) -> None:

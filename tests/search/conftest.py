@@ -65,6 +65,7 @@ class Driver:
         self.record = Record(self.study, rungs)
         self.scheduler = ParetoASHA(rungs)
         self.search = StudySearch(self.record, space, self.ended.append)
+        self.search.wait_s = 60.0  # however loaded the machine
         self._epochs = space.search.epochs
         self._started = 0
 
