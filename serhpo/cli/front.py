@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,7 +41,7 @@ def front_document(study: Study, pick: str | None = None) -> dict[str, Any]:
         UsageError: No trial of the front is what was to be picked.
     """
     from serhpo.errors import NoCompleteTrialError
-    from serhpo.study import SCHEMA_VERSION
+    from serhpo.study import SCHEMA_VERSION, agreement
     from serhpo.study.choice import BIAS_METHOD, choose, ties
 
     errors = study.standard_errors()
@@ -69,6 +70,7 @@ def front_document(study: Study, pick: str | None = None) -> dict[str, Any]:
         "selection_bias": {"method": BIAS_METHOD, **_biases(study, values, own)},
         "picked": _picked(chosen) if chosen else None,
         "baselines": study.baselines(),
+        "rung_agreement": [asdict(row) for row in agreement(study)],
     }
 
 
@@ -109,6 +111,8 @@ def _biases(study: Study, values: Any, errors: Any) -> dict[str, float | None]:
 
 def print_front(study: Study, as_json: bool, pick: str | None = None) -> None:
     """Print the front as a table and a plot, or as JSON."""
+    from serhpo.study import Agreement, agreement_sentence
+
     document = front_document(study, pick)
     if as_json:
         console.print_json(document)
@@ -123,6 +127,8 @@ def print_front(study: Study, as_json: bool, pick: str | None = None) -> None:
         console.out.print(plot)
     console.out.print(f"Hypervolume {document['hypervolume']:.4f}. {summary_line(study)}", markup=False)
     if line := _bias_line(document):
+        console.out.print(line, markup=False)
+    if line := agreement_sentence([Agreement(**row) for row in document["rung_agreement"]]):
         console.out.print(line, markup=False)
     if document["picked"]:
         choice = document["picked"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from serhpo import pareto
-from serhpo.study import Study, TrialRecord
+from serhpo.study import Agreement, Study, TrialRecord, agreement
 
 STREAMS = "streams"
 """The parameter that names a trial's encoders."""
@@ -104,6 +104,7 @@ class Numbers:
         epochs_of_complete: Epochs a trial takes that is not stopped.
         epochs_unpruned: Epochs the same trials would have taken had none been pruned.
         last_end: When the last trial ended.
+        agreement: How well values at the rungs foretold final ones.
     """
 
     objectives: tuple[pareto.Objective, ...]
@@ -117,6 +118,7 @@ class Numbers:
     epochs_of_complete: int
     epochs_unpruned: int
     last_end: datetime | None
+    agreement: tuple[Agreement, ...]
 
     @property
     def front(self) -> tuple[Trial, ...]:
@@ -169,6 +171,7 @@ def compute(study: Study) -> Numbers:
         epochs_of_complete=study.settings.epochs,
         epochs_unpruned=epochs + sum(saved),
         last_end=max(ends.values(), default=None),
+        agreement=tuple(agreement(study)),
     )
 
 

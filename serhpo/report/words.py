@@ -7,6 +7,7 @@ from typing import Any
 
 from serhpo.pareto import Objective
 from serhpo.report.numbers import Numbers, Trial
+from serhpo.study import agreement_sentence
 from serhpo.study.baseline_names import BASELINES
 
 SHORT = {"ua": "UA", "ccc": "CCC"}
@@ -125,7 +126,8 @@ def rungs_sentence(numbers: Numbers) -> str:
     """How many of the trials that reached a rung were pruned there."""
     parts = [f"{rung.stopped} of {rung.reached} at epoch {rung.epoch}" for rung in numbers.rungs]
     pruned = f"Pruned: {', '.join(parts)}. " if parts else ""
-    return f"{pruned}{counted(numbers.in_state('COMPLETE'), 'trial')} ran to the end."
+    ran = f"{counted(numbers.in_state('COMPLETE'), 'trial')} ran to the end."
+    return f"{pruned}{ran} {agreement_sentence(numbers.agreement)}".strip()
 
 
 def hypervolume_sentence(numbers: Numbers) -> str:

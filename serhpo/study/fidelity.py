@@ -53,6 +53,19 @@ def agreement(study: Study) -> list[Agreement]:
     ]
 
 
+def agreement_sentence(rows: Sequence[Agreement]) -> str:
+    """The same in words; empty where there is nothing to tell."""
+    by_rung: dict[int, list[str]] = {}
+    for row in rows:
+        if row.tau is not None:
+            by_rung.setdefault(row.rung, []).append(f"{row.metric.upper()} {row.tau:.2f}")
+    if not by_rung:
+        return ""
+    parts = "; ".join(f"epoch {rung}: {', '.join(taus)}" for rung, taus in by_rung.items())
+    count = max(row.trials for row in rows)
+    return f"Rank correlation (Kendall's τ) with final values over {count} trials never pruned: {parts}."
+
+
 def kendall_tau(one: Sequence[float], other: Sequence[float]) -> float | None:
     """Kendall's τ_b (Kendall 1945), which allows for ties; None where either has no order at all."""
     rows, columns = np.triu_indices(len(one), k=1)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from serhpo.study import Study, agreement
+from serhpo.study import Study, agreement, agreement_sentence
 from serhpo.study.fidelity import Agreement, kendall_tau
 from tests.fakes import FakeTrial, make_study
 
@@ -48,6 +48,10 @@ def test_only_complete_controls_are_asked(tmp_path):
         Agreement(1, "ua", pytest.approx(-1 / 3), 3),
         Agreement(1, "ccc", pytest.approx(0), 3),
     ]
+    assert agreement_sentence(agreement(study)) == (
+        "Rank correlation (Kendall's τ) with final values over 3 trials never pruned: "
+        "epoch 1: UA -0.33, CCC 0.00."
+    )
 
 
 def test_without_controls_there_is_nothing_to_tell(tmp_path):
@@ -55,3 +59,4 @@ def test_without_controls_there_is_nothing_to_tell(tmp_path):
     assert agreement(mark(make_study(tmp_path / "none", TRIALS, epochs=2), set())) == []
     (one, _) = agreement(mark(make_study(tmp_path / "one", TRIALS, epochs=2), {0}))
     assert (one.tau, one.trials) == (None, 1)
+    assert agreement_sentence([one]) == agreement_sentence([]) == ""
