@@ -9,7 +9,7 @@ from typing import NamedTuple
 from filelock import FileLock
 
 from serhpo.config import digest, home
-from serhpo.corpus import crema_d, iemocap, manifest, msp_improv, msp_podcast, synthetic
+from serhpo.corpus import audformat_database, crema_d, iemocap, manifest, msp_improv, msp_podcast, synthetic
 from serhpo.corpus.classes import ReadSettings
 from serhpo.corpus.table import Corpus
 from serhpo.errors import CorpusError, StorageError
@@ -28,7 +28,7 @@ class Reader(NamedTuple):
 
 READERS: dict[str, Reader] = {
     module.NAME: Reader(module.LAYOUT, module.recognises, module.read)
-    for module in (iemocap, msp_podcast, msp_improv, crema_d, manifest)
+    for module in (iemocap, msp_podcast, msp_improv, crema_d, audformat_database, manifest)
 }
 
 

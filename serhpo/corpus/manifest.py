@@ -22,7 +22,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +86,14 @@ def read(path: Path, settings: ReadSettings) -> Corpus:
     if beside.is_file():
         declared = parse(ManifestSettings, read_yaml(beside), where=beside)
     name = declared.name or file.stem
-    classes = _classes(settings, declared, rows)
+    classes = classes_of(settings, declared.classes, rows)
     _require_range(file, beside, declared, rows)
     scheme = LabelScheme(classes=classes.classes, dimensions=declared.dimensions)
     reading = Reading(file, scheme, settings)
     known = None if declared.classes is None else set(declared.classes)
     for line, cells in rows:
         try:
-            row = _row(file.parent, classes, cells, known)
+            row = row_of(file.parent, classes, cells, known)
         except ValueError as error:
             reading.problem(str(error), file, line)
         else:
@@ -140,10 +140,11 @@ def _portable(audio: Path, folder: Path) -> str:
     return audio.relative_to(folder).as_posix() if audio.is_relative_to(folder) else str(audio)
 
 
-_Rows = list[tuple[int, Mapping[str, Any]]]
+Rows = Sequence[tuple[int, Mapping[str, Any]]]
+"""Lines and their cells, by column name."""
 
 
-def _load(file: Path) -> tuple[_Rows, ManifestSettings]:
+def _load(file: Path) -> tuple[Rows, ManifestSettings]:
     """Lines with their cells, columns checked, and what a Parquet file says about itself."""
     declared = ManifestSettings()
     if file.suffix == ".parquet":
@@ -183,17 +184,21 @@ def _check_columns(where: object, found: Any) -> None:
         raise CorpusError(f"The manifest has no column {' and '.join(missing)}", where=where)
 
 
-def _classes(settings: ReadSettings, declared: ManifestSettings, rows: _Rows) -> ClassMap:
-    """The settings' classes, else the declared ones, else the labels that occur."""
+def classes_of(settings: ReadSettings, declared: tuple[str, ...] | None, rows: Rows) -> ClassMap:
+    """The settings' classes, else the declared ones, else the labels that occur.
+
+    Raises:
+        ConfigError: No such preset, or a label that the corpus does not have.
+    """
     occurring = {str(cells["label"]) for _, cells in rows if cells.get("label")}
-    names = declared.classes or tuple(sorted(occurring))
+    names = declared or tuple(sorted(occurring))
     if settings.classes is None:
         return ClassMap.from_codes({name: (name,) for name in names})
     four = {4: {name: (name,) for name in FOUR_CLASSES}}
     return class_map(settings, four, occurring | set(names))
 
 
-def _require_range(file: Path, beside: Path, declared: ManifestSettings, rows: _Rows) -> None:
+def _require_range(file: Path, beside: Path, declared: ManifestSettings, rows: Rows) -> None:
     rated = any(cells.get(name) not in (None, "") for _, cells in rows for name in DIMENSIONS)
     if rated and declared.dimensions is None:
         raise CorpusError(
@@ -203,7 +208,9 @@ def _require_range(file: Path, beside: Path, declared: ManifestSettings, rows: _
         )
 
 
-def _row(folder: Path, classes: ClassMap, cells: Mapping[str, Any], known: set[str] | None) -> dict[str, Any]:
+def row_of(
+    folder: Path, classes: ClassMap, cells: Mapping[str, Any], known: set[str] | None
+) -> dict[str, Any]:
     """One line as a row of the table.
 
     Raises:

@@ -96,8 +96,8 @@ class TrialConfig(Config):
         max_seconds: Longer utterances are cut to a random excerpt of this length in training;
             ``null`` trains on whole utterances. Evaluation always hears whole utterances.
         augmentation: What training utterances go through; validation hears what was recorded.
-        precision: ``bf16`` computes the network, not losses and metrics, in bfloat16: faster where the
-            processor or GPU has instructions for it, much slower elsewhere. ``auto`` looks.
+        precision: ``bf16`` computes the network, not losses and metrics, in bfloat16: faster on GPUs and on
+            processors with AMX, slower elsewhere. ``auto`` looks.
         epochs: Epochs of a training that is not stopped early; the schedule's length.
     """
 

@@ -203,6 +203,43 @@ def _garble_parquet(root: Path) -> tuple[Path, int]:
     return root / "m.parquet", 4
 
 
+def _audformat(root: Path) -> Path:
+    """Written by the library itself: a table of files, and one of segments that holds the labels."""
+    import audformat
+    import pandas as pd
+
+    for name in ("a", "b"):
+        record(root / "audio" / f"{name}.wav", rate=16_000 if name == "a" else 44_100)
+    database = audformat.Database("mine")
+    database.splits["dev"] = audformat.Split(audformat.define.SplitType.DEVELOP)
+    speakers = {"anna": {"gender": "female"}, "ben": {"gender": "male"}}
+    database.schemes["speaker"] = audformat.Scheme(labels=speakers)
+    database.schemes["emotion"] = audformat.Scheme(labels=["happy", "sad", "bored"])
+    database.schemes["rating"] = audformat.Scheme("float", minimum=1, maximum=7)
+    database["files"] = audformat.Table(audformat.filewise_index(["audio/a.wav", "audio/b.wav"]))
+    database["files"]["speaker"] = audformat.Column(scheme_id="speaker")
+    database["files"]["speaker"].set(["anna", "ben"])
+    index = audformat.segmented_index(
+        ["audio/a.wav", "audio/a.wav", "audio/b.wav"], ["0s", "0.25s", "0s"], ["0.25s", "0.5s", pd.NaT]
+    )
+    database["labels"] = audformat.Table(index, split_id="dev")
+    for column in ("emotion", "valence", "arousal"):
+        database["labels"][column] = audformat.Column(
+            scheme_id="emotion" if column == "emotion" else "rating"
+        )
+    database["labels"]["emotion"].set(["happy", "sad", None])
+    database["labels"]["valence"].set([6.5, 2.0, None])
+    database["labels"]["arousal"].set([5.0, None, 4.0])
+    database.save(str(root), storage_format="csv")
+    for pickle in root.glob("*.pkl"):
+        pickle.unlink()
+    return root
+
+
+def _garble_audformat(root: Path) -> tuple[Path, int]:
+    return _append(root / "db.labels.csv", "audio/b.wav,0 days 00:00:00.1,0 days 00:00:09,sad,2.0,2.0")
+
+
 _PODCAST_LABELS = {
     "MSP-PODCAST_0001_0008": "neutral",
     "MSP-PODCAST_0001_0019": "happy",
@@ -259,6 +296,14 @@ LAYOUTS = {
         {"1001_DFA_ANG_XX": "angry", "1001_ITH_SAD_X": "sad", "1002_IEO_DIS_HI": None},
         {"1001_DFA_ANG_XX": (None, None, None)},
         6,
+    ),
+    "audformat": Layout(
+        "audformat",
+        _audformat,
+        _garble_audformat,
+        {"audio/a@0.000-0.250": "happy", "audio/a@0.250-0.500": "sad", "audio/b": None},
+        {"audio/a@0.000-0.250": (6.5, 5.0, None), "audio/b": (None, 4.0, None)},
+        4,
     ),
     "manifest csv": Layout(
         "manifest",
