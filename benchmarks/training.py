@@ -34,7 +34,7 @@ from torch.utils.data import DataLoader
 from serhpo.cache import open_store
 from serhpo.corpus.folds import Fold
 from serhpo.losses import ccc_loss, classification_loss
-from serhpo.model.joint import JointModel
+from serhpo.model.joint import JointModel, StreamInput
 from serhpo.training.config import TrialConfig
 from serhpo.training.data import TrainingData
 from serhpo.training.fold import FoldTraining
@@ -44,10 +44,10 @@ CPU = torch.device("cpu")
 CHANNELS = {"mfcc": 40, "short_term": 68, "mel": 64}
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "MFCC": {"streams": ["mfcc"]},
-    "MFCC + log-Mel, self-attention": {"streams": ["mfcc", "mel"], "model": {"self_attention": True}},
+    "MFCC + log-Mel, self-attention": {"streams": ["mfcc", "mel"], "model": {"self_attention": 1}},
     "MFCC + short-term + log-Mel, co-attention": {
         "streams": ["mfcc", "short_term", "mel"],
-        "model": {"self_attention": True, "co_attention": "cross"},
+        "model": {"self_attention": 1, "co_attention": "cross"},
     },
 }
 
@@ -102,7 +102,7 @@ class Plain:
     """The plain recipe, on the rows that ours trains on."""
 
     def __init__(self, config: TrialConfig, data: TrainingData) -> None:
-        self.model = JointModel(config.model, {s: CHANNELS[s] for s in config.streams}, 4)
+        self.model = JointModel(config.model, {s: StreamInput(CHANNELS[s]) for s in config.streams}, 4)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=config.optimiser.lr)
         self.items = []
         for row in data.rows(["1F"]).tolist():

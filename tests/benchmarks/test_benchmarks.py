@@ -40,3 +40,11 @@ def test_cache() -> None:
 def test_extract() -> None:
     rows = run("benchmarks/extract.py", "--rounds", "1")["rows"]
     assert [row["feature"].partition(",")[0] for row in rows][:2] == ["MFCC-40", "log-Mel-64"]
+
+
+def test_training() -> None:
+    results = run("benchmarks/training.py", "--quick")["results"]
+    assert len(results) == 3
+    for result in results.values():
+        assert len(result["ours"]) == len(result["plain"]) == 1
+        assert sum(result["parts"].values()) == pytest.approx(1)
