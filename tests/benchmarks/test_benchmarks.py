@@ -48,3 +48,9 @@ def test_training() -> None:
     for result in results.values():
         assert len(result["ours"]) == len(result["plain"]) == 1
         assert sum(result["parts"].values()) == pytest.approx(1)
+
+
+def test_joint_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERHPO_HOME", str(tmp_path))
+    rows = run("benchmarks/joint_tasks.py", "--quick")["rows"]
+    assert [row["kind"] for row in rows] == ["joint", "classification only", "class means", "dimensions only"]
