@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sklearn.model_selection import StratifiedGroupKFold
 
 from serhpo.corpus.folds import Fold, ProtocolConfig, check_leakage, level, make_folds, require_labels
@@ -277,3 +278,16 @@ def test_parts_without_any_label_or_rating_are_told_before_a_search() -> None:
     ]
     rows[0]["valence"] = 2.0  # one is enough: what is missing only masks its task
     require_labels(folds, Corpus.from_rows("c", Path("/"), rows, LabelScheme()))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"name": "leave_one_speaker_out", "folds": 5},
+        {"name": "predefined", "folds": 3},
+        {"name": "k_fold", "held_out": "Session5"},
+    ],
+)
+def test_what_a_protocol_would_not_heed_is_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="leave out"):
+        ProtocolConfig.model_validate(settings)
