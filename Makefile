@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test chaos lint lock clean
 
 demo: $(READY)
 	@echo "serhpo demo: synthesises a small speech corpus once, then runs a real search of 12 trials on it"
@@ -13,6 +13,11 @@ demo: $(READY)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# Two hundred kills of workers, drivers and Ray at random moments: about 40 minutes on two idle cores.
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos.run --kills 160 --training replayed --trials 60
+	$(BIN)/python -m tests.chaos.run --kills 40 --training real --trials 24
 
 lint: $(READY)
 	$(BIN)/ruff check .

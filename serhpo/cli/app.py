@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from serhpo import __version__
-from serhpo.cli import cache, check, console, corpus, front, read, search, supervise
+from serhpo.cli import cache, check, console, corpus, front, read, search, space, supervise, train
 from serhpo.errors import ResourceError, SearchInterruptedError, SerhpoError, UsageError
 
 HELP = """Search joint speech-emotion models: emotion classes and valence/arousal/dominance at once.
@@ -25,10 +25,12 @@ app = typer.Typer(
 )
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(cache.app, name="cache")
+app.add_typer(space.app, name="space")
 app.command()(check.check)
 app.command()(search.features)
 app.command()(search.search)
 app.command()(search.resume)
+app.command()(train.train)
 app.command()(read.status)
 app.command()(front.front)
 app.command()(read.report)

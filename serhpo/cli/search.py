@@ -106,8 +106,8 @@ def search(
         return
     _announce(plan)
     with ExitStack() as session:  # Ray, if filling needs it, stays up for the search
-        remote = _remote(cache)
-        shards, _ = _fill(plan, session, remote)
+        remote = remote_store(cache)
+        shards, _ = fill(plan, session, remote)
         study = prepare.create_study(plan, name, shards, first, warm)
         try:
             _run(study, plan, shards, remote, as_json)
@@ -143,8 +143,8 @@ def resume(
     limits = _limits(trials, hours, gpu_hours, epochs, patience)
     given = {name: value for name, value in limits.items() if value is not None}
     with ExitStack() as session:
-        remote = _remote(cache)
-        shards, _ = _fill(plan, session, remote)
+        remote = remote_store(cache)
+        shards, _ = fill(plan, session, remote)
         prepare.check_features(opened, shards)
         _run(opened, plan, shards, remote, as_json, given)
 
@@ -160,7 +160,7 @@ def features(
     """Fill the feature cache for everything a space can ask for. Can be stopped and run again."""
     plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], {})
     with ExitStack() as session:
-        shards, how = _fill(plan, session, _remote(cache))
+        shards, how = fill(plan, session, remote_store(cache))
     files = [str(path) for group in shards.values() for path in group]
     counts = {kind: how[kind] for kind in ("built", "fetched", "found")}
     if as_json:
@@ -265,13 +265,14 @@ def _announce(plan: Plan) -> None:
     )
 
 
-def _remote(address: str | None) -> RemoteStore | None:
+def remote_store(address: str | None) -> RemoteStore | None:
+    """The shared feature store at an address, if one is given."""
     from serhpo.cache import RemoteStore
 
     return RemoteStore(address) if address else None
 
 
-def _fill(plan: Plan, session: ExitStack, remote: RemoteStore | None) -> tuple[Any, Counter[str]]:
+def fill(plan: Plan, session: ExitStack, remote: RemoteStore | None) -> tuple[Any, Counter[str]]:
     """Cache files by extractor; how many of them were found, fetched and built, and their bytes."""
     from serhpo.search.prepare import fill_features
 
@@ -302,7 +303,7 @@ def _run(
     supervise.name_study(study.name)
     console.say(f"Study {study.name} in {study.path}")
     with Live(console.err, study) as live:
-        run(study, plan.space, make_context(plan, shards, study, remote), live, resume)
+        run(study, plan.space, make_context(plan, shards, study.path / "trials", remote), live, resume)
     print_front(study, as_json)
     report = write_report(study)
     if not as_json:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serhpo.cache import FeatureStore, RemoteStore, fetch, open_store
-from serhpo.corpus.folds import Fold
+from serhpo.corpus.folds import Fold, ProtocolConfig
 from serhpo.corpus.table import Corpus
 from serhpo.features import Extractor
 from serhpo.training.config import TrialConfig
@@ -29,6 +29,7 @@ class TrialContext:
     Attributes:
         corpus: The corpus' table.
         folds: Speakers of every fold.
+        protocol: How they were divided.
         shards: Cache files of every extractor in corpus order.
         trials: Folder that holds one folder a trial.
         threads: CPU threads of a trial.
@@ -39,12 +40,24 @@ class TrialContext:
 
     corpus: Corpus
     folds: tuple[Fold, ...]
+    protocol: ProtocolConfig
     shards: Mapping[Extractor, tuple[Path, ...]]
     trials: Path
     threads: int
     epoch_limit_s: float
     device: str
     remote: RemoteStore | None = None
+
+    def about(self) -> dict[str, Any]:
+        """What it takes besides configuration and seed to repeat a trial's numbers, as JSON data."""
+        return {
+            "corpus": str(self.corpus.root),
+            "corpus_digest": self.corpus.digest,
+            "reading": self.corpus.settings.model_dump(mode="json"),
+            "protocol": self.protocol.model_dump(mode="json"),
+            "threads": self.threads,
+            "device": self.device,
+        }
 
     def training(
         self, config: TrialConfig, seed: int, stores: dict[Extractor, FeatureStore]

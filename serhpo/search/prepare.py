@@ -206,14 +206,15 @@ def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Shard, ...]:
     return plan(corpus, extractor, cache_folder())
 
 
-def make_context(plan: Plan, shards: Shards, study: Study, remote: RemoteStore | None = None) -> TrialContext:
-    """What the study's trials share."""
+def make_context(plan: Plan, shards: Shards, trials: Path, remote: RemoteStore | None = None) -> TrialContext:
+    """What the trials of a study share, whose folders lie in ``trials``."""
     settings = plan.space.search
     return TrialContext(
         corpus=plan.corpus,
         folds=plan.folds,
+        protocol=plan.space.protocol,
         shards=shards,
-        trials=study.path / "trials",
+        trials=trials,
         threads=settings.cpus_per_trial,
         epoch_limit_s=settings.epoch_limit_s,
         device="cuda" if settings.gpus_per_trial else "cpu",

@@ -86,6 +86,14 @@ class Space(Config):
             _put(data, path, str(value).split("+") if is_subset else value)
         return data
 
+    def is_valid(self, assignment: Mapping[str, Scalar]) -> bool:
+        """Whether an assignment makes a valid configuration."""
+        try:
+            TrialConfig.model_validate(self.trial_data(assignment))
+        except ValidationError:
+            return False
+        return True
+
     def extractors(self) -> tuple[Extractor, ...]:
         """Every feature extractor that some trial of this space can ask for, none twice."""
         found: dict[Extractor, None] = {}

@@ -88,7 +88,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         return self._report(self._training)
 
     def _open_training(self) -> TrialTraining:
-        job = {**self._job, "trial": self._config.model_dump(mode="json")}
+        job = {**self._job, "trial": self._config.model_dump(mode="json"), **self._context.about()}
         try:
             (self._folder / "config.json").write_text(json.dumps(job, indent=2) + "\n", encoding="utf-8")
         except OSError as error:

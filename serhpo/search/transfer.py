@@ -15,7 +15,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from serhpo.config import read_yaml, read_yaml_value
 from serhpo.corpus.folds import Fold
-from serhpo.errors import LeakageError, Problem, SpaceError, StudyError, UsageError, nearest
+from serhpo.errors import ConfigError, LeakageError, Problem, SpaceError, StudyError, UsageError, nearest
 from serhpo.search.assignment import Assignment, as_value, leaves, partial
 from serhpo.search.space import Space, known_spaces, load_space, load_space_data
 from serhpo.study import Study, known_studies, open_study
@@ -181,6 +181,8 @@ def _from_file(space: Space, path: Path) -> Enqueued:
         document = read_yaml_value(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"Cannot read the configurations: {error.strerror}", where=path) from error
+    except (ConfigError, UnicodeDecodeError) as error:
+        raise ConfigError("The file of configurations is not YAML", where=path) from error
     assignments: list[Assignment] = []
     problems: list[Problem] = []
     for number, entry in enumerate(document if isinstance(document, list) else [document], start=1):

@@ -132,6 +132,18 @@ def test_only_front_members_keep_a_checkpoint(serhpo: Callable[..., Done], home:
     assert not list(trials.glob("*/last"))
 
 
+def test_train_repeats_a_trial_in_every_figure(serhpo: Callable[..., Done], home: Path) -> None:
+    number = serhpo("front", "first", "--json").json["front"][0]["number"]
+    job = home / "studies" / "first" / "trials" / str(number) / "config.json"
+    document = serhpo("train", job, "--json").json
+    lines = (home / "studies" / "first" / "epochs.jsonl").read_text().splitlines()
+    rows = {row["epoch"]: row for row in map(json.loads, lines) if row["trial"] == number}
+    assert document["repeats_study"] is True
+    for row in document["epochs"]:
+        del row["seconds"]
+        assert row.items() <= rows[row["epoch"]].items()  # bit for bit
+
+
 def test_a_finished_study_grows(serhpo: Callable[..., Done], journal: optuna.Study) -> None:
     before = [(trial.number, trial.params, trial.values) for trial in journal.trials]
     done = serhpo("resume", "first", "--trials", "10")

@@ -25,6 +25,7 @@ def worker(tmp_path):
         trainable._context = SimpleNamespace(
             trials=tmp_path,
             epoch_limit_s=600.0,
+            about=lambda: {"corpus": "/data"},
             training=lambda config, seed, stores: TrialTraining(config, data, FOLDS, seed),
         )
         trainable._stores = {}
