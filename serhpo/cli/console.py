@@ -114,6 +114,8 @@ def streams_progress(what: str, unit: str) -> Iterator[Callable[[str, int, int, 
     Yields:
         A function of (stream, done, in all, seconds left or None where nothing is known yet).
     """
+    from serhpo.search.estimate import duration  # not for `serhpo --help`
+
     columns = (
         TextColumn(what + " {task.description}"),
         BarColumn(),
@@ -134,10 +136,3 @@ def streams_progress(what: str, unit: str) -> Iterator[Callable[[str, int, int, 
         yield update
     for stream, done in counted.items():
         say(f"{what} {stream}: {done} {unit}")
-
-
-def duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``3.5 h``: no finer than an estimate deserves."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

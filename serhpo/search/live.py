@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from serhpo.search.estimate import Remaining
 from serhpo.study import Study, TrialRecord
 from serhpo.study.overview import Overview, Overviews, Row
 
@@ -37,6 +38,7 @@ class Live:
         self._view = View(console)
         self._console = console
         self._drawn = 0.0
+        self._told = False
 
     def __enter__(self) -> Live:
         self._overviews.take(self._study.epochs())
@@ -66,6 +68,13 @@ class Live:
             overview = self._overviews.now()
             self._console.print(line(trial, overview.done, overview.asked, overview.hypervolume))
         self._draw()
+
+    def remaining(self, left: Remaining) -> None:
+        """How long the search will take: a line after the first epoch; later the table tells the end."""
+        if not self._told:
+            self._told = True
+            others = "others may take a third of that one's time, or three times it"
+            self._console.print(f"estimate after one epoch: {left}; {others}", markup=False)
 
     def phase(self, text: str) -> None:
         """Something other than a trial begins."""

@@ -21,6 +21,7 @@ from serhpo.search.baselines import measure_baselines
 from serhpo.search.budget import Budget, limited
 from serhpo.search.context import TrialContext
 from serhpo.search.ending import SearchOver, StopWhen, interruptible
+from serhpo.search.estimate import Estimate, Remaining
 from serhpo.search.machines import require_shared
 from serhpo.search.record import Record
 from serhpo.search.rungs import Rungs
@@ -45,6 +46,9 @@ class Listener(Protocol):
 
     def ended(self, trial: TrialRecord) -> None:
         """A trial ended."""
+
+    def remaining(self, left: Remaining) -> None:
+        """How long the search will still take, as far as can be told."""
 
     def phase(self, text: str) -> None:
         """Something other than a trial begins."""
@@ -74,7 +78,12 @@ def run(
         RayDiedError: One of Ray's own processes died.
         NoCompleteTrialError: All trials failed or were pruned.
     """
-    with study.driving(), connected(joins_cluster()), interruptible() as interrupted:
+    with (
+        study.driving(),
+        _scratch(study) as scratch,
+        connected(joins_cluster()),
+        interruptible() as interrupted,
+    ):
         limits = {name: value for name, value in (resume or {}).items() if name != "trials"}
         settings = limited(space.search, {**study.limits, **limits})
         space = space.model_copy(update={"search": settings})
@@ -84,7 +93,7 @@ def run(
         record = Record(study, Rungs(study.objectives, space.search))
         search = _Search(study, space, context, listener, record, interrupted)
         try:
-            search.fit()
+            search.fit(scratch)
         finally:
             record.close()
             with record.guarded():
@@ -112,21 +121,23 @@ class _Search:
         self.study, self.space, self.context = study, space, context
         self.listener, self.record, self.interrupted = listener, record, interrupted
         self.budget = Budget(space.search, record)
+        self._estimate: Estimate | None = None
+        self._left = 0
 
-    def fit(self) -> None:
-        """Train the trials that are missing."""
+    def fit(self, scratch: Path) -> None:
+        """Train the trials that are missing; Tune's own files go to ``scratch``."""
         settings = self.space.search
         at_once = trials_at_once(settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent)
         search = StudySearch(self.record, self.space, self._ended)
+        self._estimate, self._left = Estimate(settings, at_once), search.missing
         if search.missing and not self.budget.spent():
             if self.context.remote is None:
                 require_shared(cache_folder())
             self.listener.started(search.missing, search.to_continue, at_once)
-            with _scratch(self.study) as scratch:
-                try:
-                    self._run_tune(self._tuner(search, at_once, scratch))
-                finally:
-                    search.settle()
+            try:
+                self._run_tune(self._tuner(search, at_once, scratch))
+            finally:
+                search.settle()
         if search.exhausted:
             asked = self.study.asked
             self.listener.phase(f"the space holds nothing new to try: the search ends before {asked} trials")
@@ -151,7 +162,7 @@ class _Search:
                 name=self.study.name,
                 storage_path=str(scratch),
                 verbose=0,
-                callbacks=[_EpochWriter(self.record, self.listener, self.budget)],
+                callbacks=[_EpochWriter(self.record, self.budget, self._trained)],
                 stop=StopWhen(self._over, lambda: self.budget.spent() is not None),
                 failure_config=tune.FailureConfig(max_failures=0),  # and who is tried again
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
@@ -169,9 +180,23 @@ class _Search:
             if self.record.fatal is None:
                 raise
 
+    def _trained(self, row: Mapping[str, Any]) -> None:
+        if self._estimate:
+            self._estimate.epoch(row)
+        self.listener.epoch(row)
+        self._tell_remaining()
+
     def _ended(self, trial: TrialRecord) -> None:
         self.budget.note(trial)
         self.listener.ended(trial)
+        if self._estimate:  # not for ends that were only written down late
+            self._left -= 1
+            self._estimate.ended(trial)
+            self._tell_remaining()
+
+    def _tell_remaining(self) -> None:
+        if self._estimate and (left := self._estimate.remaining(self._left, self.budget.used())):
+            self.listener.remaining(left)
 
     def _over(self) -> bool:
         """Whether the search must end at once.
@@ -233,10 +258,10 @@ def _scratch(study: Study) -> Iterator[Path]:
 class _EpochWriter(tune.Callback):  # type: ignore[misc]
     """Writes every reported epoch to the ledger before the trial goes on."""
 
-    def __init__(self, record: Record, listener: Listener, budget: Budget) -> None:
+    def __init__(self, record: Record, budget: Budget, trained: Callable[[Mapping[str, Any]], None]) -> None:
         self._record = record
-        self._listener = listener
         self._budget = budget
+        self._trained = trained
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tune.Callback, ()  # for Tune's snapshot, which nobody reads
@@ -250,4 +275,4 @@ class _EpochWriter(tune.Callback):  # type: ignore[misc]
             return
         row = {name: result[name] for name in LEDGER_FIELDS} | {"elapsed": round(self._budget.elapsed, 3)}
         if self._record.add(row):
-            self._listener.epoch(row)
+            self._trained(row)

@@ -1,0 +1,114 @@
+"""How long a search will still take: a range, wide while little was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from serhpo.search.rungs import expected_epochs
+from serhpo.search.settings import SearchSettings
+from serhpo.study import TrialRecord
+
+FROM_ONE = 3.0
+"""Until several configurations are timed: an epoch of another one may take a third or three times as long."""
+ENOUGH = 8
+"""Ended trials from which on their own mean number of epochs is believed rather than the halving rule's."""
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What is left of a search.
+
+    Attributes:
+        seconds: Least and most time.
+        epochs: Least and most epochs.
+        timed: Configurations whose epochs were timed.
+    """
+
+    seconds: tuple[float, float]
+    epochs: tuple[int, int]
+    timed: int
+
+    def __str__(self) -> str:
+        low, high = (duration(seconds) for seconds in self.seconds)
+        time = low if low == high else f"{low} to {high}"
+        return f"{time} for {self.epochs[0]} to {self.epochs[1]} epochs"
+
+
+class Estimate:
+    """Learns from epochs and ends of trials.
+
+    Args:
+        settings: Of the search.
+        at_once: Trials at a time.
+    """
+
+    def __init__(self, settings: SearchSettings, at_once: int) -> None:
+        self._settings = settings
+        self._at_once = at_once
+        self._seconds: dict[int, list[float]] = {}
+        self._epochs: list[int] = []
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """An epoch was trained."""
+        self._seconds.setdefault(row["trial"], []).append(float(row["seconds"]))
+
+    def ended(self, trial: TrialRecord) -> None:
+        """A trial ended."""
+        if trial.state == "COMPLETE":
+            self._epochs.append(self._settings.epochs)
+        elif trial.state == "PRUNED" and trial.epoch:
+            self._epochs.append(trial.epoch)
+
+    def remaining(self, trials: int, used: Mapping[str, float]) -> Remaining | None:
+        """What is left of a search with so many trials to end; None before the first epoch.
+
+        Args:
+            trials: Not ended yet. Those under way count as a whole one each: no estimate is that fine.
+            used: As :meth:`~serhpo.search.budget.Budget.used` tells; the search ends at its limits.
+        """
+        if not self._seconds:
+            return None
+        low, high = self._epochs_left(trials)
+        if self._settings.total_epochs is not None:
+            cap = max(0, self._settings.total_epochs - int(used["total_epochs"]))
+            low, high = min(low, cap), min(high, cap)
+        quick, slow = self._seconds_an_epoch()
+        times = [epochs * each / self._at_once for epochs, each in ((low, quick), (high, slow))]
+        if self._settings.hours is not None:
+            cap_s = max(0.0, (self._settings.hours - used["hours"]) * 3600)
+            times = [min(time, cap_s) for time in times]
+        return Remaining((times[0], times[1]), (low, high), len(self._seconds))
+
+    def _epochs_left(self, trials: int) -> tuple[int, int]:
+        if len(self._epochs) >= ENOUGH:
+            low, high = _interval([float(count) for count in self._epochs])
+            return math.floor(trials * max(1.0, low)), math.ceil(trials * min(high, self._settings.epochs))
+        s = self._settings
+        shape = (s.epochs, s.grace_period, s.reduction_factor)
+        # One order of all trials prunes the most; two unrelated ones, where either is enough, the least.
+        low, high = (expected_epochs(trials, *shape, ranking) for ranking in ("epsilon_net", "union"))
+        return int(low), int(high)
+
+    def _seconds_an_epoch(self) -> tuple[float, float]:
+        each = [mean(seconds) for seconds in self._seconds.values()]
+        if len(each) < 3:
+            return mean(each) / FROM_ONE, mean(each) * FROM_ONE
+        low, high = _interval(each)
+        return max(low, min(each)), high
+
+
+def _interval(values: list[float]) -> tuple[float, float]:
+    """Two standard errors about the mean."""
+    error = 2 * stdev(values) / math.sqrt(len(values))
+    return mean(values) - error, mean(values) + error
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``: no finer than an estimate deserves."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
