@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from serhpo.cli import console
+from serhpo.errors import ConfigError
 
 if TYPE_CHECKING:
     from serhpo.search.space import Space
@@ -114,7 +115,11 @@ def _costs(space: Space) -> dict[str, dict[str, Any]]:
     """Share and weights of each cost class among random configurations."""
     from serhpo.search.explore import CLASSES, cost_class, draws, weights
 
-    counts = [weights(space, draw) for draw in draws(space, DRAWN, seed=0)]
+    try:
+        counts = [weights(space, draw) for draw in draws(space, DRAWN, seed=0)]
+    except ConfigError as error:
+        console.say(f"cost classes are not told: {error.what}")
+        return {}
     shares = Counter(map(cost_class, counts))
     within = {name: [count for count in counts if cost_class(count) == name] for name in CLASSES}
     return {

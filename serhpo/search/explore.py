@@ -83,15 +83,12 @@ def _count(parameter: Parameter) -> int:
 
 def weights(space: Space, assignment: Assignment, classes: int = 4) -> int:
     """Trainable weights of the model that an assignment means."""
-    from serhpo.model.joint import JointModel  # torch takes a second
+    from serhpo.model.joint import JointModel, StreamInput  # torch takes a second
 
     config = space.trial_config(assignment)
-    model = JointModel(
-        config.model,
-        {stream: config.features[stream].channels for stream in config.streams},
-        classes,
-        layers={stream: config.features[stream].layers for stream in config.streams},
-    )
+    extractors = {stream: config.features[stream] for stream in config.streams}
+    inputs = {stream: StreamInput.of(each, each.channels) for stream, each in extractors.items()}
+    model = JointModel(config.model, inputs, classes)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 

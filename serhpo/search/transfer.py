@@ -159,6 +159,8 @@ def fit(space: Space, config: Mapping[str, Any]) -> tuple[Assignment, list[str]]
         if not parameter.exists(assignment):
             continue
         value = as_value(parameter, values.get(name))
+        # A file may write a choice in another way than the configuration it becomes: `true` for 1.
+        value = next((choice for choice in parameter.choice or () if choice == value), value)
         if parameter.admits(value):
             assignment[name] = value
         else:
