@@ -27,7 +27,7 @@ Rule = Callable[[int, int, Sequence[float]], bool]
 """``rule(trial, epoch, values)``: does the trial go on?"""
 
 WORKERS = 8
-OURS = ("union", "either", "epsilon_net", "crowding", "hypervolume", "scalarised", "ua", "ccc")
+OURS = ("adaptive", "union", "either", "epsilon_net", "crowding", "hypervolume", "scalarised", "ua", "ccc")
 PEERS = ("moasha", "moasha corrected")
 
 

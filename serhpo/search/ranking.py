@@ -93,6 +93,32 @@ class Union:
         return any(member.survives(losses, index, quota) for member in self.members)
 
 
+@dataclass(frozen=True)
+class Adaptive:
+    """Strict where values at a rung have been seen to foretell later ones, lenient where they have not.
+
+    Curves that cross make early ranks misleading: the strict ranking then cuts trials that would have
+    come out ahead, and the lenient one wastes epochs where they do not cross.
+    """
+
+    strict: Ranking
+    lenient: Ranking
+    least: float = 0.4
+
+    def given(self, agreement: float | None) -> Ranking:
+        """The ranking to use.
+
+        Args:
+            agreement: Kendall's τ between values at this rung and the next one, the smallest of all
+                objectives; None where too few trials have reached both.
+        """
+        return self.strict if agreement is not None and agreement >= self.least else self.lenient
+
+    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+        """See :class:`Ranking`; without any knowledge about curves."""
+        return self.lenient.survives(losses, index, quota)
+
+
 def scaled(losses: Losses) -> Losses:
     """Every objective on 0 … 1 over the finite rows; a row that is not finite stays +inf."""
     finite = np.isfinite(losses).all(axis=1)
@@ -180,8 +206,10 @@ def contribution(front: Losses) -> Order:
 
 
 NET = NonDominated(epsilon_net)
+UNION = Union((Either(), NET))
 RANKINGS: dict[str, Ranking] = {
-    "union": Union((Either(), NET)),
+    "union": UNION,
+    "adaptive": Adaptive(strict=NET, lenient=UNION),
     "either": Either(),
     "epsilon_net": NET,
     "crowding": NonDominated(crowding),

@@ -14,8 +14,15 @@ from typing import Any
 import numpy as np
 
 from serhpo import pareto
-from serhpo.search.ranking import make_ranking
+from serhpo.search.ranking import Adaptive, Ranking, make_ranking
 from serhpo.search.settings import SearchSettings
+from serhpo.study import kendall_tau
+
+FEWEST = 8
+"""Trials at two rungs from which on their order says something about curves."""
+
+LATEST = 100
+"""No more than so many are looked at, the latest: a sampler moves on, and the cost stays the same."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +129,28 @@ class Rungs:
             rung=rung.epoch,
             rank=int(pareto.loss_ranks(losses)[index]),
             recorded=recorded,
-            keep=control or (finite and self._ranking.survives(losses, index, quota)),
+            keep=control or (finite and self._ranking_at(rung).survives(losses, index, quota)),
             control=control,
         )
+
+    def _ranking_at(self, rung: _Rung) -> Ranking:
+        if not isinstance(self._ranking, Adaptive):
+            return self._ranking
+        rungs = list(self._rungs.values())
+        first = min(rungs.index(rung), len(rungs) - 2)  # the last rung is judged with the one before
+        return self._ranking.given(self._agreement(rungs[first], rungs[first + 1]) if first >= 0 else None)
+
+    def _agreement(self, rung: _Rung, later: _Rung) -> float | None:
+        """Kendall's τ between two rungs, the smallest of all objectives; None where there is too little."""
+        both = [
+            (rung.values[trial], values)
+            for trial, values in list(later.values.items())[-LATEST:]
+            if trial in rung.values and np.isfinite([rung.values[trial], values]).all()
+        ]
+        if len(both) < FEWEST:
+            return None
+        early, late = np.array(both).transpose(1, 2, 0)
+        return min(kendall_tau(*columns) or 0.0 for columns in zip(early, late, strict=True))
 
 
 def control_places(trials: int, controls: int) -> frozenset[int]:
@@ -152,7 +178,7 @@ def expected_epochs(trials: int, epochs: int, grace_period: int, reduction_facto
     either of two unrelated objectives is enough, with 1 − (1 − 1/η)².
     """
     share = 1 / reduction_factor
-    keep = 1 - (1 - share) ** 2 if ranking in ("union", "either") else share
+    keep = 1 - (1 - share) ** 2 if ranking in ("adaptive", "union", "either") else share
     spent, alive, previous = 0.0, float(trials), 0
     for level in [*rung_levels(epochs, grace_period, reduction_factor), epochs]:
         spent += alive * (level - previous)

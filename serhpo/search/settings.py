@@ -48,7 +48,7 @@ class SearchSettings(Config):
     grace_period: int = Field(1, ge=1)
     reduction_factor: int = Field(3, ge=2)
     ranking: Literal[
-        "union", "either", "epsilon_net", "crowding", "hypervolume", "scalarised", "ua", "ccc"
+        "adaptive", "union", "either", "epsilon_net", "crowding", "hypervolume", "scalarised", "ua", "ccc"
     ] = "union"
     controls: int = Field(3, ge=0)
     sampler: Literal["tpe", "gp", "nsga2", "nsga3", "random", "qmc", "grid"] = "tpe"

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from serhpo.config import home
 from serhpo.errors import StudyError, nearest
-from serhpo.study.fidelity import Agreement, agreement, agreement_sentence
+from serhpo.study.fidelity import Agreement, agreement, agreement_sentence, kendall_tau
 from serhpo.study.folder import Study, require_new
 from serhpo.study.results import write_results
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
@@ -34,6 +34,7 @@ __all__ = [
     "TrialRecord",
     "agreement",
     "agreement_sentence",
+    "kendall_tau",
     "known_studies",
     "open_study",
     "require_new",

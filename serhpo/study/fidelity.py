@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from serhpo.study.folder import Study
 
@@ -66,9 +67,9 @@ def agreement_sentence(rows: Sequence[Agreement]) -> str:
     return f"Rank correlation (Kendall's τ) with final values over {count} trials never pruned: {parts}."
 
 
-def kendall_tau(one: Sequence[float], other: Sequence[float]) -> float | None:
+def kendall_tau(one: ArrayLike, other: ArrayLike) -> float | None:
     """Kendall's τ_b (Kendall 1945), which allows for ties; None where either has no order at all."""
-    rows, columns = np.triu_indices(len(one), k=1)
-    first, second = (np.sign(np.subtract.outer(values, values)[rows, columns]) for values in (one, other))
+    pairs = np.triu_indices(np.size(one), k=1)
+    first, second = (np.sign(np.subtract.outer(values, values)[pairs]) for values in (one, other))
     scale = np.sqrt(np.count_nonzero(first) * np.count_nonzero(second))
     return float((first * second).sum() / scale) if scale else None

@@ -1,8 +1,11 @@
+import itertools
 import math
+import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kendalltau
 
 from serhpo.pareto import Objective, standard_objectives
 from serhpo.search.ranking import RANKINGS
@@ -97,7 +100,7 @@ def kept(ranking, values, index, eta) -> bool:
         return best_in(values, index, quota, [("ua", "ccc").index(ranking)])
     if ranking == "either":
         return best_in(values, index, quota, (0, 1))
-    if ranking == "union":
+    if ranking in ("union", "adaptive"):
         return kept("either", values, index, eta) or kept("epsilon_net", values, index, eta)
     points = on_the_unit_square(values)
     if ranking == "scalarised":
@@ -114,11 +117,39 @@ def kept(ranking, values, index, eta) -> bool:
     raise AssertionError
 
 
+def foretold(seen, epoch, levels) -> bool:
+    """At the last eight or more trials of two rungs in a row, is tau 0.4 or more in both objectives?"""
+    pairs = list(itertools.pairwise(levels))
+    earlier, later = next((pair for pair in pairs if pair[0] == epoch), pairs[-1] if pairs else (0, 0))
+    early, late = seen.get(earlier, {}), seen.get(later, {})
+    both = [
+        trial for trial in late if all(map(math.isfinite, (*late[trial], *early.get(trial, (math.nan,)))))
+    ]
+    if len(both) < 8:
+        return False
+    for axis in range(2):
+        tau = kendalltau([early[t][axis] for t in both], [late[t][axis] for t in both]).statistic
+        if not tau >= 0.4:  # NaN where all are equal
+            return False
+    return True
+
+
 # Thirds of the ranges do not fall on equal distances by rounding alone.
 values = st.tuples(*[st.integers(0, 16).map(lambda n: n / 16)] * 2) | st.sampled_from(
     [(math.nan, 0.5), (0.9, math.inf), (-math.inf, -math.inf)]
 )
 streams = st.lists(st.tuples(st.integers(0, 7), values), max_size=60)
+# Many trials, each an own level of both objectives and a little noise: rungs agree, or not at all.
+agreeing = st.tuples(st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 2.0])).map(lambda pair: crowd(*pair))
+
+
+def crowd(seed, noise):
+    rng = random.Random(seed)
+    goals = [rng.random() for _ in range(40)]
+    turns = [rng.randrange(40) for _ in range(160)]
+    return [
+        (t, tuple(round(goals[t] * (1 + axis) + noise * rng.random(), 3) for axis in range(2))) for t in turns
+    ]
 
 
 def replay(stream, eta, ranking="union"):
@@ -136,7 +167,7 @@ def replay(stream, eta, ranking="union"):
 
 
 @pytest.mark.parametrize("ranking", [*RANKINGS, "ua", "ccc"])
-@given(stream=streams, eta=st.integers(2, 4))
+@given(stream=streams | agreeing, eta=st.integers(2, 4))
 @settings(max_examples=60, deadline=None)
 def test_every_decision_is_that_of_the_plain_rule(ranking, stream, eta):
     levels = {eta**k for k in range(4) if eta**k < 9}
@@ -147,7 +178,8 @@ def test_every_decision_is_that_of_the_plain_rule(ranking, stream, eta):
         at_rung = seen.setdefault(epoch, {})
         at_rung[trial] = reached
         recorded, index = list(at_rung.values()), list(at_rung).index(trial)
-        assert decision.keep == kept(ranking, recorded, index, eta)
+        rule = "epsilon_net" if ranking == "adaptive" and foretold(seen, epoch, sorted(levels)) else ranking
+        assert decision.keep == kept(rule, recorded, index, eta)
         assert (decision.trial, decision.rung, decision.recorded) == (trial, epoch, len(recorded))
         rank = next(r for r, members in enumerate(front_after_front(recorded)) if index in members)
         assert decision.rank == rank
@@ -278,3 +310,24 @@ def test_a_broken_trial_is_no_control():
         watched.report(trial, 1, (0.5, 0.5))
     broken = watched.report(9, 1, (math.nan, 0.5))
     assert (broken.keep, broken.control) == (False, False)
+
+
+# --- Strict or lenient ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reversed_later", "kept_on"), [(False, False), (True, True)])
+def test_the_adaptive_ranking_is_strict_where_a_rung_has_foretold_the_next(reversed_later, kept_on):
+    """Nine trials pass both rungs, in the same order or turned round; then one that is best in CCC alone."""
+    decided = rungs(ranking="adaptive")
+    for trial in range(9):  # each better than all before in everything: all go on
+        decided.report(trial, 1, (0.1 + trial / 100, 0.1 + trial / 100))
+    for trial in range(9):
+        at = 8 - trial if reversed_later else trial
+        decided.report(trial, 3, (0.3 + at / 100, 0.3 + at / 100))
+    front = [(0.5, 0.2), (0.4, 0.3), (0.3, 0.4), (0.2, 0.5), (0.45, 0.25)]
+    for trial, reached in enumerate(front, start=20):
+        decided.report(trial, 1, reached)
+    # Fifteen recorded, five go on: among the front of six it is the most crowded, in UA the fifth.
+    decision = decided.report(30, 1, (0.44, 0.26))
+    assert decision.rank == 0
+    assert decision.keep == kept_on
