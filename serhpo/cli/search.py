@@ -249,6 +249,7 @@ def _warm_trials(plan: Plan, name: str) -> list[Any]:
 def _announce(plan: Plan) -> None:
     from serhpo.search.rungs import expected_epochs, rung_levels
 
+    _tell_of_a_larger_grid(plan)
     s = plan.space.search
     labelled = len(plan.corpus) - plan.corpus.summary()["unlabelled"]
     levels = ", ".join(map(str, rung_levels(s.epochs, s.grace_period, s.reduction_factor)))
@@ -263,6 +264,18 @@ def _announce(plan: Plan) -> None:
         f"about {about} epochs instead of {s.trials * s.epochs} without pruning; "
         f"{f'{s.concurrent} trials' if s.concurrent else 'as many as fit'} at a time"
     )
+
+
+def _tell_of_a_larger_grid(plan: Plan) -> None:
+    from itertools import islice
+
+    from serhpo.search.grid import points
+
+    search = plan.space.search
+    if search.sampler != "grid":
+        return
+    if sum(1 for _ in islice(points(plan.space), search.trials + 1)) > search.trials:
+        console.say(f"The grid has more points than {search.trials}: --trials sets how many are tried")
 
 
 def remote_store(address: str | None) -> RemoteStore | None:

@@ -105,14 +105,15 @@ class Adaptive:
     lenient: Ranking
     least: float = 0.4
 
-    def given(self, agreement: float | None) -> Ranking:
+    def given(self, agreement: float) -> Ranking:
         """The ranking to use.
 
         Args:
             agreement: Kendall's τ between values at this rung and the next one, the smallest of all
-                objectives; None where too few trials have reached both.
+                objectives, times that from there to the one after it, and so on to the last; 0 where too
+                few trials have come so far.
         """
-        return self.strict if agreement is not None and agreement >= self.least else self.lenient
+        return self.strict if agreement >= self.least else self.lenient
 
     def survives(self, losses: Losses, index: int, quota: float) -> bool:
         """See :class:`Ranking`; without any knowledge about curves."""

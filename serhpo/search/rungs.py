@@ -7,8 +7,10 @@ waits for a rung to fill.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -138,19 +140,20 @@ class Rungs:
             return self._ranking
         rungs = list(self._rungs.values())
         first = min(rungs.index(rung), len(rungs) - 2)  # the last rung is judged with the one before
-        return self._ranking.given(self._agreement(rungs[first], rungs[first + 1]) if first >= 0 else None)
+        steps = [self._agreement(*pair) for pair in pairwise(rungs[max(first, 0) :])]
+        return self._ranking.given(math.prod(steps) if steps else 0.0)
 
-    def _agreement(self, rung: _Rung, later: _Rung) -> float | None:
-        """Kendall's τ between two rungs, the smallest of all objectives; None where there is too little."""
+    def _agreement(self, rung: _Rung, later: _Rung) -> float:
+        """Kendall's τ between two rungs, the smallest of all objectives; 0 where too little is known."""
         both = [
             (rung.values[trial], values)
             for trial, values in list(later.values.items())[-LATEST:]
             if trial in rung.values and np.isfinite([rung.values[trial], values]).all()
         ]
         if len(both) < FEWEST:
-            return None
+            return 0.0
         early, late = np.array(both).transpose(1, 2, 0)
-        return min(kendall_tau(*columns) or 0.0 for columns in zip(early, late, strict=True))
+        return max(0.0, min(kendall_tau(*columns) or 0.0 for columns in zip(early, late, strict=True)))
 
 
 def control_places(trials: int, controls: int) -> frozenset[int]:

@@ -118,20 +118,24 @@ def kept(ranking, values, index, eta) -> bool:
 
 
 def foretold(seen, epoch, levels) -> bool:
-    """At the last eight or more trials of two rungs in a row, is tau 0.4 or more in both objectives?"""
+    """Are the taus from rung to rung, up to the last, 0.4 or more when multiplied?
+
+    Each is the smaller one of both objectives, over the last eight or more trials of both rungs.
+    """
     pairs = list(itertools.pairwise(levels))
-    earlier, later = next((pair for pair in pairs if pair[0] == epoch), pairs[-1] if pairs else (0, 0))
-    early, late = seen.get(earlier, {}), seen.get(later, {})
-    both = [
-        trial for trial in late if all(map(math.isfinite, (*late[trial], *early.get(trial, (math.nan,)))))
-    ]
-    if len(both) < 8:
-        return False
-    for axis in range(2):
-        tau = kendalltau([early[t][axis] for t in both], [late[t][axis] for t in both]).statistic
-        if not tau >= 0.4:  # NaN where all are equal
-            return False
-    return True
+    left = [pair for pair in pairs if pair[0] >= epoch] or pairs[-1:]
+    product = 1.0 if left else 0.0
+    for earlier, later in left:
+        early, late = seen.get(earlier, {}), seen.get(later, {})
+        nowhere = (math.nan,)
+        both = [t for t in late if all(map(math.isfinite, (*late[t], *early.get(t, nowhere))))]
+        taus = [
+            kendalltau([early[t][axis] for t in both], [late[t][axis] for t in both]).statistic
+            for axis in range(2)
+            if len(both) >= 8
+        ]
+        product *= min(taus) if len(taus) == 2 and min(taus) > 0 and not any(map(math.isnan, taus)) else 0.0
+    return product >= 0.4
 
 
 # Thirds of the ranges do not fall on equal distances by rounding alone.
