@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from serhpo.training.data import Store
+from serhpo.training.resident import Resident
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 SecondsArray: TypeAlias = npt.NDArray[np.float64]
@@ -84,6 +85,7 @@ class BatchReader:
         frames_per_second: Of each stream, so that an excerpt is the same stretch of time in all.
         device: Where the model is.
         copies: Features of altered copies, from which :meth:`excerpts` draws too.
+        resident: The same stores and copies where they lie on the device; nothing is then read or sent.
     """
 
     def __init__(
@@ -92,9 +94,11 @@ class BatchReader:
         frames_per_second: Mapping[str, float],
         device: torch.device,
         copies: Sequence[Mapping[str, Store]] = (),
+        resident: Sequence[Mapping[str, Resident]] | None = None,
     ) -> None:
         self._stores = dict(stores)
         self._versions = [self._stores, *copies]
+        self._resident = resident
         self._rates = dict(frames_per_second)
         self._device = device
         self._stored = {stream: _Buffer(store.dtype) for stream, store in stores.items()}
@@ -133,17 +137,46 @@ class BatchReader:
             first = np.minimum((starts * rate).astype(np.int64), total - 1)
             span = total if longest is None else max(1, round(longest * rate))
             stop = np.minimum(first + span, total)
-            shape = len(rows), int((stop - first).max()), store.channels
-            stored = self._stored[stream].shaped(shape)
-            if not version.any():
-                store.read(rows, first, stop, stored)
+            if self._resident is None:
+                features[stream] = self._sent(stream, rows, first, stop, version)
             else:
-                for i, number in enumerate(version.tolist()):
-                    one = slice(i, i + 1)
-                    self._versions[number][stream].read(rows[one], first[one], stop[one], stored[one])
-            features[stream] = self._converted(stream, stored, store.scale)
+                features[stream] = self._gathered(stream, rows, first, stop, version, self._resident)
             lengths[stream] = torch.from_numpy(stop - first).to(self._device)
         return Batch(rows, features, lengths)
+
+    def _sent(
+        self, stream: str, rows: IntArray, first: IntArray, stop: IntArray, version: IntArray
+    ) -> Tensor:
+        """``[B, T, C]`` float32, out of the cache."""
+        store = self._stores[stream]
+        stored = self._stored[stream].shaped((len(rows), int((stop - first).max()), store.channels))
+        if not version.any():
+            store.read(rows, first, stop, stored)
+        else:
+            for i, number in enumerate(version.tolist()):
+                one = slice(i, i + 1)
+                self._versions[number][stream].read(rows[one], first[one], stop[one], stored[one])
+        return self._converted(stream, stored, store.scale)
+
+    def _gathered(
+        self,
+        stream: str,
+        rows: IntArray,
+        first: IntArray,
+        stop: IntArray,
+        version: IntArray,
+        resident: Sequence[Mapping[str, Resident]],
+    ) -> Tensor:
+        """The same out of the device's own memory."""
+        length = int((stop - first).max())
+        parts = [np.flatnonzero(version == number) for number in range(len(resident))]
+        features = torch.cat(
+            [
+                stores[stream].gather(rows[part], first[part], stop[part], length)
+                for stores, part in zip(resident, parts, strict=True)
+            ]
+        )
+        return features[torch.from_numpy(np.argsort(np.concatenate(parts))).to(self._device)]
 
     def _converted(self, stream: str, stored: npt.NDArray[Any], scale: float) -> Tensor:
         """float32 on the device. A GPU is sent the stored type, half the bytes, and converts there."""

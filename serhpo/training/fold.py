@@ -21,6 +21,7 @@ from serhpo.training.config import TrialConfig
 from serhpo.training.data import TrainingData
 from serhpo.training.device import half_precision, random_numbers_from, seed_of
 from serhpo.training.optimiser import Stepper
+from serhpo.training.resident import on_device
 from serhpo.training.results import Predictions
 from serhpo.training.statistics import class_means, class_weights
 from serhpo.weighting import build_weighting
@@ -76,7 +77,9 @@ class FoldTraining:
             _require_labels(data, rows, f"the {part} speakers of fold `{fold.name}`")
         stores = {stream: data.stores[stream] for stream in config.streams}
         rates = {stream: config.features[stream].frames_per_second for stream in config.streams}
-        self._reader = BatchReader(stores, rates, device, data.copies)
+        self._reader = BatchReader(
+            stores, rates, device, data.copies, on_device((stores, *data.copies), device)
+        )
         self._evaluation = evaluation_batches(self._validation, self._reader.seconds(self._validation))
         self._targets = torch.from_numpy(data.targets(config.loss.soft_labels))
         self._dimensions = torch.from_numpy(data.dimensions)

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from serhpo.training.batches import BatchReader, evaluation_batches, training_batches
+from serhpo.training.resident import Resident
 
 
 def lengths(size, seed=0):
@@ -83,3 +84,31 @@ def test_seconds_follow_the_shortest_stream(memory_store):
     stores = {"mfcc": memory_store([np.zeros((101, 2))]), "waveform": memory_store([np.zeros((16_000, 1))])}
     source = BatchReader(stores, {"mfcc": 100.0, "waveform": 16_000.0}, torch.device("cpu"))
     assert source.seconds(np.array([0])).tolist() == [1.0]
+
+
+def test_what_is_gathered_on_the_device_is_what_is_read_from_the_cache(memory_store):
+    generator = np.random.default_rng(0)
+    lengths = generator.integers(5, 60, 40)
+    versions = [
+        {"mfcc": memory_store([generator.normal(size=(n + v, 3)).astype(np.float32) for n in lengths])}
+        for v in range(3)
+    ]
+    cpu, rates = torch.device("cpu"), {"mfcc": 100.0}
+    resident = [{"mfcc": Resident(version["mfcc"], cpu)} for version in versions]
+    plain = BatchReader(versions[0], rates, cpu, versions[1:])
+    gathered = BatchReader(versions[0], rates, cpu, versions[1:], resident)
+    batches = [np.array([3, 1, 39, 17]), np.arange(20, 40)]
+    for seed in range(5):
+        both = [reader.excerpts(batches, 0.3, np.random.default_rng(seed)) for reader in (plain, gathered)]
+        for mine, other in zip(*both, strict=True):
+            assert torch.equal(mine.features["mfcc"], other.features["mfcc"])
+            assert torch.equal(mine.lengths["mfcc"], other.lengths["mfcc"])
+    for mine, other in zip(plain.whole(batches), gathered.whole(batches), strict=True):
+        assert torch.equal(mine.features["mfcc"], other.features["mfcc"])
+
+
+def test_values_stored_as_integers_are_scaled_where_they_are_gathered(memory_store):
+    store = memory_store([np.array([[100], [-200]], np.int16), np.array([[300]], np.int16)])
+    store.dtype, store.scale = np.dtype(np.int16), 0.5
+    got = Resident(store, torch.device("cpu")).gather(np.array([1, 0]), np.zeros(2, int), np.array([1, 2]), 3)
+    assert got.squeeze(-1).tolist() == [[150.0, 0.0, 0.0], [50.0, -100.0, 0.0]]
