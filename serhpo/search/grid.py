@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from serhpo.errors import ConfigError, Problem, SpaceError
+from serhpo.errors import Problem, SpaceError
 from serhpo.search.assignment import Assignment
 from serhpo.search.parameter import Parameter
 from serhpo.search.space import Space
@@ -40,14 +40,14 @@ def sized(space: Space) -> Space:
 
 def points(space: Space) -> Iterator[Assignment]:
     """Every valid configuration of a finite space, none twice, always in the same order."""
-    return (point for point in _extend(space, space.order, {}) if _is_valid(space, point))
+    return (point for point in _extend(space, space.order, {}) if space.is_valid(point))
 
 
 def untried(space: Space, tried: Iterable[Mapping[str, Any]]) -> Assignment | None:
     """The first configuration of a finite space that is not among ``tried``; None where all are."""
     known = {_key(assignment) for assignment in tried}
     left = (point for point in _extend(space, space.order, {}) if _key(point) not in known)
-    return next((point for point in left if _is_valid(space, point)), None)
+    return next((point for point in left if space.is_valid(point)), None)
 
 
 def _extend(space: Space, names: Sequence[str], chosen: Assignment) -> Iterator[Assignment]:
@@ -69,11 +69,3 @@ def _continuous(parameter: Parameter) -> bool:
 def _key(assignment: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Equal for equal configurations, whatever rounding did to a step."""
     return tuple(sorted((k, f"{v:.9g}" if isinstance(v, float) else repr(v)) for k, v in assignment.items()))
-
-
-def _is_valid(space: Space, point: Assignment) -> bool:
-    try:
-        space.trial_config(point)
-    except ConfigError:
-        return False
-    return True

@@ -13,20 +13,16 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from serhpo.errors import ConfigError
 from serhpo.search.context import HUNG
-from serhpo.search.grid import is_finite, untried
 from serhpo.search.optuna_samplers import make_sampler, trial_seed
+from serhpo.search.proposals import Proposals
 from serhpo.search.record import Record, objective_values
 from serhpo.search.space import Space
 from serhpo.study import TrialRecord
-
-ATTEMPTS_AT_SOMETHING_NEW = 20
-_TWINS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 class StudySearch(OptunaSearch):  # type: ignore[misc]
@@ -42,7 +38,6 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         on_end: Called with every trial that ended.
 
     Attributes:
-        exhausted: There is nothing new to try: a finite space is used up, or the sampler repeats itself.
         wait_s: Seconds that running trials may wait for a proposal.
     """
 
@@ -65,13 +60,13 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._running: dict[int, str] = {}  # configurations handed out and not at their end
         self._deaths: Counter[int] = Counter()
         self._ended: list[TrialRecord] = []
-        self.exhausted = False
         self._turns = ThreadPoolExecutor(1, thread_name_prefix="study")
         self._asking: Future[tuple[int, str] | None] | None = None
+        self._proposals = Proposals(self._ot_study, space, self._tell_failed)
         self._to_continue = self._settle_interrupted()
         counts = study.counts()
         ended = sum(counts[state] for state in ("COMPLETE", "PRUNED", "FAIL"))
-        self._new = max(0, study.asked - ended - len(self._to_continue))
+        self._proposals.wanted = max(0, study.asked - ended - len(self._to_continue))
         self._tell_listener()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -85,7 +80,12 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     @property
     def missing(self) -> int:
         """Trials still to be handed out."""
-        return self._new + len(self._to_continue)
+        return self._proposals.wanted + len(self._to_continue)
+
+    @property
+    def exhausted(self) -> bool:
+        """There is nothing new to try: a finite space is used up, or the sampler repeats itself."""
+        return self._proposals.exhausted
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial: first those cut off, then new proposals.
@@ -140,7 +140,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     def _proposal(self) -> tuple[int, str] | None:
         """What the sampler proposes; None where it is not ready yet, or there is nothing more to try."""
         if self._asking is None:
-            self._asking = self._turns.submit(self._something_new)
+            self._asking = self._turns.submit(self._proposals.next)
         # Where nothing runs nobody is kept waiting, and Tune would look again only after a second.
         wait([self._asking], self.wait_s if self._running else None)
         if not self._asking.done():
@@ -192,63 +192,6 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     def save(self, checkpoint_path: str) -> None:
         """Nothing: Tune's snapshots of a searcher are pickles, and are never restored here."""
 
-    def _something_new(self) -> tuple[int, str] | None:
-        """A configuration not tried before; None if none is wanted or left, or all were repeats."""
-        for attempt in range(ATTEMPTS_AT_SOMETHING_NEW + 1):
-            in_turn = self._search_space.search.sampler == "grid" or attempt == ATTEMPTS_AT_SOMETHING_NEW
-            if not self._new or (in_turn and not self._queue_untried()):
-                break
-            trial = self._ot_study.ask()
-            assignment = self._search_space.suggest(trial)
-            twin = self._twin(trial.number, assignment)
-            if twin is None:
-                self._new -= 1
-                if (config := self._configuration(trial.number, assignment)) is not None:
-                    return trial.number, config
-            else:
-                self._tell_repeated(trial, twin)
-        self.exhausted = self.exhausted or self._new > 0
-        self._new = 0
-        return None
-
-    def _queue_untried(self) -> bool:
-        """Have a configuration of a finite space asked next that nobody tried; False where there is none."""
-        if not is_finite(self._search_space):
-            return False
-        trials = self._ot_study.get_trials(deepcopy=False)
-        if any(trial.state == TrialState.WAITING for trial in trials):
-            return True
-        tried = (trial.params for trial in trials if "warm_start" not in trial.user_attrs)
-        point = untried(self._search_space, tried)
-        if point is not None:
-            self._ot_study.enqueue_trial(point)
-        return point is not None
-
-    def _configuration(self, number: int, assignment: Mapping[str, Any]) -> str | None:
-        """A proposal as JSON text; None, and the trial told FAIL, where it is no valid configuration."""
-        try:
-            return self._search_space.trial_config(assignment).model_dump_json()
-        except ConfigError as error:
-            self._tell_failed(number, str(error))
-            return None
-
-    def _tell_repeated(self, trial: optuna.Trial, twin: FrozenTrial) -> None:
-        """Give a repeated configuration the result that is known; it does not count as a trial."""
-        trial.set_user_attr("duplicate_of", twin.number)
-        if twin.state == TrialState.COMPLETE:
-            self._ot_study.tell(trial, twin.values)
-        else:
-            self._ot_study.tell(trial, state=TrialState.PRUNED)
-
-    def _twin(self, number: int, assignment: Mapping[str, Any]) -> FrozenTrial | None:
-        """An earlier trial with the same parameters that did not fail."""
-        for other in self._ot_study.get_trials(deepcopy=False):
-            # A trial of another study is no twin: this one has to measure the configuration itself.
-            usable = other.state in _TWINS and {"duplicate_of", "warm_start"}.isdisjoint(other.user_attrs)
-            if other.number != number and usable and other.params == assignment:
-                return other
-        return None
-
     def _settle_interrupted(self) -> list[tuple[int, str]]:
         """Tell trials whose end was reached but not written; return those to be continued."""
         left = []
@@ -258,7 +201,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             elif not self._tell_if_ended(frozen.number):
                 # A trial killed while being proposed is asked for the parameters it still lacks.
                 assignment = self._search_space.suggest(optuna.Trial(self._ot_study, frozen._trial_id))
-                if (config := self._configuration(frozen.number, assignment)) is not None:
+                if (config := self._proposals.configuration(frozen.number, assignment)) is not None:
                     left.append((frozen.number, config))
         return left
 

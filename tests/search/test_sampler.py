@@ -343,8 +343,8 @@ def test_nobody_waits_for_a_sampler_that_thinks(slow):
 def test_a_trial_that_dies_while_the_sampler_finds_nothing_is_handed_out_again(new_driver, monkeypatch):
     driver = new_driver(trials=2)
     (trial, job), _ = driver.start(), driver.start()
-    gate, look = threading.Event(), driver.search._something_new
-    monkeypatch.setattr(driver.search, "_something_new", lambda: gate.wait(60) and look())
+    gate, look = threading.Event(), driver.search._proposals.next
+    monkeypatch.setattr(driver.search._proposals, "next", lambda: gate.wait(60) and look())
     driver.search.wait_s = 0.0
     assert driver.search.suggest("a") is None
     driver.search.on_trial_complete(trial, None, error=True)
