@@ -34,8 +34,9 @@ class Remaining:
 
     def __str__(self) -> str:
         low, high = (duration(seconds) for seconds in self.seconds)
+        least, most = self.epochs
         time = low if low == high else f"{low} to {high}"
-        return f"{time} for {self.epochs[0]} to {self.epochs[1]} epochs"
+        return f"{time} for {least if least == most else f'{least} to {most}'} epochs"
 
 
 class Estimate:

@@ -54,3 +54,9 @@ def test_joint_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERHPO_HOME", str(tmp_path))
     rows = run("benchmarks/joint_tasks.py", "--quick")["rows"]
     assert [row["kind"] for row in rows] == ["joint", "classification only", "class means", "dimensions only"]
+
+
+def test_overhead() -> None:
+    figures = run("benchmarks/overhead.py", "--quick")
+    assert {len(figures[name]) for name in figures if name != "goals"} == {1}
+    assert all(figures[name][0] > 0 for name in ("ours", "plain", "results_per_s", "first_result_s"))

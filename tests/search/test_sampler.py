@@ -425,3 +425,17 @@ def test_after_a_torn_write_nothing_more_is_written(drive, monkeypatch):
     with driver.study.driving():
         assert journal.read_bytes() == whole
     assert drive().search.to_continue == 2
+
+
+def test_a_trial_whose_epoch_hung_fails_and_is_not_tried_again(new_driver):
+    driver = new_driver()
+    trial, job = driver.start()
+    driver.epoch(trial, job["number"], 1, 0.5, 0.2)
+    hung = driver.study.trial_folder(job["number"]) / "hung.txt"
+    hung.parent.mkdir(parents=True)
+    hung.write_text("Timeout (2:00:00)!\n")
+    driver.search.on_trial_complete(trial, error=True)
+    (record,) = driver.ended
+    assert record.state == "FAIL"
+    assert record.notes["reason"].startswith("epoch 2 took longer than search.epoch_limit_s (7200 s)")
+    assert driver.start()[1]["number"] != job["number"]
