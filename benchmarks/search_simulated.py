@@ -38,7 +38,7 @@ METHODS = [
     *(Method(sampler, ranking) for sampler in ("nsga2", "nsga3", "qmc") for ranking in ("union", "none")),
     *(Method("gp", ranking) for ranking in ("union", "none")),
 ]
-QUICK = [Method("tpe", "union"), Method("random", "epsilon_net"), Method("random", "none")]
+QUICK = [Method("tpe", "adaptive"), Method("random", "epsilon_net"), Method("random", "none")]
 GP_SEEDS = 5
 
 Run = tuple[str, str, int]  # problem, method, seed

@@ -49,7 +49,7 @@ class SearchSettings(Config):
     reduction_factor: int = Field(3, ge=2)
     ranking: Literal[
         "adaptive", "union", "either", "epsilon_net", "crowding", "hypervolume", "scalarised", "ua", "ccc"
-    ] = "union"
+    ] = "adaptive"
     controls: int = Field(3, ge=0)
     sampler: Literal["tpe", "gp", "nsga2", "nsga3", "random", "qmc", "grid"] = "tpe"
     startup_trials: int = Field(20, ge=1)

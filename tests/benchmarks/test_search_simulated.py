@@ -50,7 +50,7 @@ def test_a_quick_run_prints_a_table_and_goes_on_where_it_stopped(tmp_path):
     out = tmp_path / "runs.jsonl"
     arguments = ("--quick", "--out", out, "well-behaved curves", "crossing curves")
     first = run("search_simulated.py", *arguments).stdout
-    assert first.count("| tpe | union |") == first.count("| random | none |") == 2
+    assert first.count("| tpe | adaptive |") == first.count("| random | none |") == 2
     lines = out.read_text().splitlines()
     assert len(lines) == 2 * 3 * 2
     out.write_text("\n".join(lines[:5]) + "\n")

@@ -165,7 +165,7 @@ def test_broken_trials_do_not_push_a_sound_one_out(losses, eta):
 
 
 def test_the_rankings_a_space_may_name():
-    assert SearchSettings().ranking == "union"
+    assert SearchSettings().ranking == "adaptive"
     for name in [*RANKINGS, "ua", "ccc"]:
         assert SearchSettings(ranking=name).ranking == name
     with pytest.raises(ValidationError, match="epsilon_net"):
