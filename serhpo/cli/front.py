@@ -42,7 +42,7 @@ def front_document(study: Study, pick: str | None = None) -> dict[str, Any]:
     """
     from serhpo.errors import NoCompleteTrialError
     from serhpo.study import SCHEMA_VERSION, agreement
-    from serhpo.study.choice import BIAS_METHOD, choose, ties
+    from serhpo.study.choice import BIAS_METHOD, biases, choose, ties
 
     errors = study.standard_errors()
     complete = {trial.number: trial for trial in study.trials() if trial.state == "COMPLETE"}
@@ -67,7 +67,7 @@ def front_document(study: Study, pick: str | None = None) -> dict[str, Any]:
         "knee": study.knee(),
         "front": [_row(trial, own[trial.number]) for trial in members],
         "ties": [_row(complete[number], own[number]) for number in tied],
-        "selection_bias": {"method": BIAS_METHOD, **_biases(study, values, own)},
+        "selection_bias": {"method": BIAS_METHOD, **biases(values, own, study.objectives)},
         "picked": _picked(chosen) if chosen else None,
         "baselines": study.baselines(),
         "rung_agreement": [asdict(row) for row in agreement(study)],
@@ -87,26 +87,6 @@ def _row(trial: TrialRecord, errors: dict[str, float]) -> dict[str, Any]:
 
 def _picked(choice: Choice) -> dict[str, Any]:
     return {"number": choice.number, "why": choice.why}
-
-
-def _biases(study: Study, values: Any, errors: Any) -> dict[str, float | None]:
-    """Bias of the best value of each objective; None where standard errors are missing."""
-    from serhpo.study.choice import selection_bias
-
-    biases: dict[str, float | None] = {}
-    for objective in study.objectives:
-        metric = objective.metric
-        known = [number for number in values if metric in errors[number]]
-        biases[metric] = (
-            selection_bias(
-                [values[number][metric] for number in known],
-                [errors[number][metric] for number in known],
-                maximise=objective.direction == "maximise",
-            )
-            if len(known) == len(values)
-            else None
-        )
-    return biases
 
 
 def print_front(study: Study, as_json: bool, pick: str | None = None) -> None:
@@ -181,11 +161,11 @@ def _points(study: Study, document: dict[str, Any]) -> list[scatter.Point]:
 
 
 def _bias_line(document: dict[str, Any]) -> str:
-    biases = {m: document["selection_bias"][m] for m in document["objectives"]}
-    known = [f"the best {m.upper()} {bias:.3f}" for m, bias in biases.items() if bias is not None]
+    found = document["selection_bias"]
+    known = [f"the best {m.upper()} {found[m]:.3f}" for m in document["objectives"] if m in found]
     if not known:
         return ""
-    method = document["selection_bias"]["method"]
+    method = found["method"]
     line = f"The best of many estimates flatters itself: expect {' and '.join(known)} lower ({method})."
     if tied := len(document["ties"]):
         line += f" {tied} {'trial ties' if tied == 1 else 'trials tie'}: one standard error off the front."

@@ -101,18 +101,45 @@ def _driver_line(study: Study, driver: dict[str, Any] | None) -> str:
 
 
 def report(
-    study: StudyArgument,
+    studies: Annotated[
+        list[str], typer.Argument(help="Name or folder of a study; several are laid over each other.")
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="File to write; without it report.html in the study.")
+        Path | None, typer.Option(help="File to write; without it report.html in the (first) study.")
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Write each figure of the study for a paper into this folder instead.")
+    ] = None,
+    kind: Annotated[str, typer.Option("--format", help="Of --figures: pdf or png.")] = "pdf",
     as_json: console.JsonOption = False,
 ) -> None:
-    """One HTML file that shows the study, opens without a network and can be passed on."""
-    from serhpo.report import write_report
+    """One HTML file that shows a study, opens without a network and can be passed on."""
+    from serhpo.report import write_comparison, write_report
     from serhpo.study import open_study
 
-    path = write_report(open_study(study), out)
+    opened = [open_study(study) for study in studies]
+    if figures is not None:
+        _save_figures(opened, figures, kind, as_json)
+        return
+    path = write_report(opened[0], out) if len(opened) == 1 else write_comparison(opened, out)
+    size = path.stat().st_size
     if as_json:
-        console.print_json({"schema_version": 1, "report": str(path)})
+        console.print_json({"schema_version": 1, "report": str(path), "bytes": size})
     else:
         console.out.print(str(path), markup=False)
+        console.say(f"{size / 2**20:.1f} MiB, most of it plotly.js, so that it opens without a network")
+
+
+def _save_figures(studies: list[Study], folder: Path, kind: str, as_json: bool) -> None:
+    from serhpo.report.paper import FORMATS, save_figures
+
+    if kind not in FORMATS:
+        raise UsageError("Unknown format", where="--format", got=kind, allowed=", ".join(FORMATS))
+    if len(studies) > 1:
+        raise UsageError("--figures takes one study", where="--figures", got=len(studies))
+    paths = save_figures(studies[0], folder, kind)
+    if as_json:
+        console.print_json({"schema_version": 1, "figures": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            console.out.print(str(path), markup=False)

@@ -111,5 +111,6 @@ def _card(trial: Trial, numbers: Numbers) -> str:
         for o in numbers.objectives
     ]
     streams = [f"<b>{streams_name(trial.streams)}</b>"] if trial.streams else []
+    folds = [f"{plain(name)}: UA {ua:.3f}, CCC {ccc:.3f}" for name, (ua, ccc) in trial.folds.items()]
     params = [plain(f"{name}: {words.setting(value)}") for name, value in trial.params.items()]
-    return "<br>".join([head, *values, *streams, *params])
+    return "<br>".join([head, *values, *folds, *streams, *params])

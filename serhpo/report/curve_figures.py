@@ -12,7 +12,7 @@ from serhpo.pareto import Objective
 from serhpo.report import words
 from serhpo.report.canvas import canvas, cross, reference_line, ring
 from serhpo.report.colours import AREA, FRONT, MUTED, PAPER, Shade, series
-from serhpo.report.numbers import Numbers, Trial
+from serhpo.report.numbers import HypervolumeStep, Numbers, Trial
 
 _BASELINE = {"ua": "majority_class", "ccc": "class_mean"}
 """The row each objective's curves are read beside."""
@@ -51,24 +51,54 @@ def hypervolume_figure(numbers: Numbers) -> go.Figure | None:
         The figure, or None while there is no volume.
     """
     steps = numbers.hypervolume
+    places = [float(step.finished) for step in steps]
+    figure = _hypervolume(steps, places, "Finished trials, in the order they ended")
+    if figure is not None:
+        figure.update_xaxes(tickformat="d", dtick=1 if len(steps) <= _FEW else None)
+    return figure
+
+
+def hypervolume_hours_figure(numbers: Numbers, gpus: float) -> go.Figure | None:
+    """Hypervolume of the front over hours of searching, or GPU hours where trials had GPUs.
+
+    Args:
+        numbers: Of the study.
+        gpus: A trial has; 0 for hours of the clock.
+
+    Returns:
+        The figure, or None while there is no volume, or where an older ledger does not tell the hours.
+    """
+    steps = numbers.hypervolume
+    hours = [step.trained * gpus if gpus else step.hours for step in steps]
+    known = [hour for hour in hours if hour is not None]
+    if len(known) < len(hours):
+        return None
+    return _hypervolume(steps, known, "GPU hours of training" if gpus else "Hours of searching")
+
+
+def _hypervolume(steps: Sequence[HypervolumeStep], places: Sequence[float], x: str) -> go.Figure | None:
     if not steps or not steps[-1].hypervolume:
         return None
     volumes = [0.0, *(step.hypervolume for step in steps)]
-    path = {"x": [0, *(step.finished for step in steps)], "y": volumes, "mode": "lines", "hoverinfo": "skip"}
+    path = {"x": [0, *places], "y": volumes, "mode": "lines", "hoverinfo": "skip"}
     line = {"shape": "hv", "color": FRONT.light, "width": 2}
-    figure = canvas("Finished trials, in the order they ended", "Hypervolume · higher is better ↑")
+    figure = canvas(x, "Hypervolume · higher is better ↑")
     figure.add_scatter(**path, line={**line, "width": 0}, fill="tozeroy", fillcolor=AREA.light)
     figure.add_scatter(**path, line=line)
-    grown = [step for step, before in zip(steps, volumes, strict=False) if step.hypervolume > before]
+    grown = [
+        (place, step)
+        for place, step, before in zip(places, steps, volumes, strict=False)
+        if step.hypervolume > before
+    ]
     figure.add_scatter(
-        x=[step.finished for step in grown],
-        y=[step.hypervolume for step in grown],
+        x=[place for place, _ in grown],
+        y=[step.hypervolume for _, step in grown],
         mode="markers",
         marker=_dot(FRONT),
-        customdata=[step.number for step in grown],
+        customdata=[step.number for _, step in grown],
         hovertemplate="trial %{customdata} moved the front<br>hypervolume %{y:.4f}<extra></extra>",
     )
-    figure.update_xaxes(range=[0, len(steps) * 1.02], tickformat="d", dtick=1 if len(steps) <= _FEW else None)
+    figure.update_xaxes(range=[0, max(places) * 1.02])
     figure.update_yaxes(rangemode="tozero")
     return figure
 

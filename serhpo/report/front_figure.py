@@ -19,6 +19,9 @@ Point: TypeAlias = tuple[float, float]
 _NUMBERED = 12
 """Fronts up to this size show trial numbers beside the points; in larger ones they would overlap."""
 
+_PAIR = ("class_mean", "class_mean_posterior")
+"""Baselines that stand close together: the lower one's name goes below it."""
+
 _LABEL = (0.06, 0.08)
 """Width and height a number needs, as parts of the axes."""
 
@@ -94,14 +97,16 @@ def _clouds(numbers: Numbers) -> list[go.Scatter]:
     traces = []
     for index, streams in enumerate(numbers.streams):
         shade, symbol = series(index)
+        hollow = {"symbol": f"{symbol}-open", "size": 12, "color": shade.light, "line": {"width": 2}}
         looks = {
             "COMPLETE": ({"symbol": symbol, "size": 9, "color": shade.light}, 0.5),
+            "TIE": (hollow, 1.0),
             "PRUNED": (cross(shade), 0.45),
             "RUNNING": (ring(shade), 0.8),
         }
+        off_front = [t for t in numbers.trials if t.streams == streams and t.values and not t.on_front]
         for state, (marker, opacity) in looks.items():
-            own = [t for t in numbers.trials if t.streams == streams and t.state == state and not t.on_front]
-            own = [trial for trial in own if trial.values]
+            own = [trial for trial in off_front if ("TIE" if trial.tie else trial.state) == state]
             if own:
                 traces.append(
                     _points(own, numbers, streams, marker=marker, opacity=opacity, showlegend=False)
@@ -173,23 +178,26 @@ def _bars(trials: Sequence[Trial], objective: Objective, shade: Shade) -> dict[s
 def _add_baselines(figure: go.Figure, numbers: Numbers) -> None:
     """Lines for the rows that fix one objective only, crosses for those that stand at a point."""
     x, y = (objective.metric for objective in numbers.objectives[:2])
+    heights = [row.values[y] for row in numbers.baselines or () if row.name in _PAIR and y in row.values]
     for row in numbers.baselines or ():
         if row.name == "majority_class" and x in row.values:
             reference_line(figure, "x", row.values[x], words.baseline(row.name))
         elif row.name == "class_mean_oracle" and y in row.values:
             reference_line(figure, "y", row.values[y], words.baseline(row.name))
         elif x in row.values and y in row.values:
-            _add_baseline_point(figure, row, row.values[x], row.values[y])
+            _add_baseline_point(
+                figure, row, row.values[x], row.values[y], below=row.values[y] < max(heights, default=0.0)
+            )
 
 
-def _add_baseline_point(figure: go.Figure, row: Baseline, x: float, y: float) -> None:
+def _add_baseline_point(figure: go.Figure, row: Baseline, x: float, y: float, *, below: bool) -> None:
     name = plain(words.baseline(row.name))
     figure.add_scatter(
         x=[x],
         y=[y],
         mode="markers+text",
         text=[name],
-        textposition=f"{'bottom' if row.name == 'class_mean' else 'top'} left",
+        textposition=f"{'bottom' if below else 'top'} left",
         textfont=label_font(MUTED),
         marker={"symbol": "cross-thin", "size": 11, "line": {"color": MUTED.light, "width": 2}},
         showlegend=False,

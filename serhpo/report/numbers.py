@@ -9,6 +9,7 @@ from typing import Any
 
 from serhpo import pareto
 from serhpo.study import Agreement, Study, TrialRecord, agreement
+from serhpo.study.choice import Values, biases, ties
 
 STREAMS = "streams"
 """The parameter that names a trial's encoders."""
@@ -26,10 +27,13 @@ class Curve:
     Attributes:
         epochs: Epochs in the ledger, ascending.
         values: For each objective one value an epoch.
+        weights: Share of the classification loss in the task weights of each epoch; empty where an older
+            ledger lacks it.
     """
 
     epochs: tuple[int, ...] = ()
     values: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,10 @@ class Trial:
         streams: Encoders, joined by ``+``; None where the space does not search them.
         params: The other parameters that exist for this trial.
         curve: Its epochs.
+        seconds: It trained, all epochs together.
         on_front: Whether no complete trial dominates it.
+        tie: Whether one standard error would bring it onto the front.
+        folds: UA and CCC on each fold's own speakers, where its predictions are still there.
         reason: Why it failed.
     """
 
@@ -59,7 +66,10 @@ class Trial:
     streams: str | None
     params: Mapping[str, Any]
     curve: Curve
+    seconds: float = 0.0
     on_front: bool = False
+    tie: bool = False
+    folds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     reason: str | None = None
 
 
@@ -74,11 +84,21 @@ class Rung:
 
 @dataclass(frozen=True)
 class HypervolumeStep:
-    """The front's hypervolume once ``finished`` trials had ended, the last of them ``number``."""
+    """The front's hypervolume once ``finished`` trials had ended, the last of them ``number``.
+
+    Attributes:
+        finished: Trials.
+        number: The last one.
+        hypervolume: In raw units.
+        hours: Hours of searching until then; None where an older ledger lacks them.
+        trained: Hours of training until then, all trials together.
+    """
 
     finished: int
     number: int
     hypervolume: float
+    hours: float | None = None
+    trained: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +125,9 @@ class Numbers:
         epochs_unpruned: Epochs the same trials would have taken had none been pruned.
         last_end: When the last trial ended.
         agreement: How well values at the rungs foretold final ones.
+        biases: By how much the best of each objective flatters itself, see
+            :func:`serhpo.study.choice.selection_bias`; without those whose errors are unknown.
+        seconds: Of training, all trials together.
     """
 
     objectives: tuple[pareto.Objective, ...]
@@ -119,6 +142,8 @@ class Numbers:
     epochs_unpruned: int
     last_end: datetime | None
     agreement: tuple[Agreement, ...]
+    biases: Mapping[str, float]
+    seconds: float
 
     @property
     def front(self) -> tuple[Trial, ...]:
@@ -151,11 +176,18 @@ def compute(study: Study) -> Numbers:
         StudyError: Journal or ledger is damaged.
     """
     metrics = [objective.metric for objective in study.objectives]
-    curves, epochs = _curves(study, metrics)
+    rows = list(study.epochs())
+    curves = _curves(rows, metrics)
+    clock = _Clock(rows)
     errors = study.standard_errors()
-    trials = [_trial(record, curves.get(record.number, Curve()), errors) for record in study.trials()]
+    trials = [
+        _trial(record, curves.get(record.number, Curve()), errors, clock.seconds.get(record.number, 0.0))
+        for record in study.trials()
+    ]
     members, knee = _front(trials, study.objectives)
-    trials = [replace(trial, on_front=trial.number in members) for trial in trials]
+    values, own = _complete(trials)
+    tied = ties(values, own, study.objectives)
+    trials = [replace(t, on_front=t.number in members, tie=t.number in tied) for t in trials]
     ends = _ends(study, trials)
     baselines = study.baselines()
     saved = [study.settings.epochs - (trial.epoch or 0) for trial in trials if trial.state == "PRUNED"]
@@ -163,35 +195,69 @@ def compute(study: Study) -> Numbers:
         objectives=study.objectives,
         trials=tuple(trials),
         knee=knee,
-        hypervolume=_hypervolume(trials, ends, study.objectives),
+        hypervolume=_hypervolume(trials, ends, study.objectives, clock),
         rungs=tuple(_rung(epoch, trials) for epoch in study.settings.rungs),
         baselines=None if baselines is None else _baselines(baselines, metrics),
         baseline_trial=None if baselines is None else baselines.get("trial"),
-        epochs=epochs,
+        epochs=len(rows),
         epochs_of_complete=study.settings.epochs,
-        epochs_unpruned=epochs + sum(saved),
+        epochs_unpruned=len(rows) + sum(saved),
         last_end=max(ends.values(), default=None),
         agreement=tuple(agreement(study)),
+        biases=biases(values, own, study.objectives),
+        seconds=sum(clock.seconds.values()),
     )
 
 
-def _curves(study: Study, metrics: Sequence[str]) -> tuple[dict[int, Curve], int]:
-    """The curve of every trial that has one, and the rows of the ledger."""
-    rows = sorted(study.epochs(), key=lambda row: (row["trial"], row["epoch"]))
+class _Clock:
+    """What the ledger tells of time, in the order its rows were written.
+
+    Attributes:
+        seconds: Of training, by trial.
+        ends: By trial, hours of searching and of training when its last epoch was over.
+    """
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.seconds: dict[int, float] = {}
+        self.ends: dict[int, tuple[float | None, float]] = {}
+        trained = 0.0
+        for row in rows:
+            number, seconds = row["trial"], float(row.get("seconds") or 0.0)
+            trained += seconds
+            self.seconds[number] = self.seconds.get(number, 0.0) + seconds
+            elapsed = row.get("elapsed")
+            self.ends[number] = (None if elapsed is None else float(elapsed) / 3600, trained / 3600)
+
+
+def _complete(trials: Sequence[Trial]) -> tuple[Values, Values]:
+    complete = [trial for trial in trials if trial.state == "COMPLETE"]
+    return {t.number: t.values for t in complete}, {t.number: t.errors for t in complete}
+
+
+def _curves(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> dict[int, Curve]:
+    """The curve of every trial that has one."""
     grouped: dict[int, list[Mapping[str, Any]]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row["trial"], row["epoch"])):
         if all(row.get(metric) is not None for metric in metrics):
             grouped.setdefault(row["trial"], []).append(row)
-    curves = {
+    return {
         number: Curve(
-            tuple(row["epoch"] for row in own), {m: tuple(float(row[m]) for row in own) for m in metrics}
+            tuple(row["epoch"] for row in own),
+            {m: tuple(float(row[m]) for row in own) for m in metrics},
+            _weights(own),
         )
         for number, own in grouped.items()
     }
-    return curves, len(rows)
 
 
-def _trial(record: TrialRecord, curve: Curve, errors: Errors) -> Trial:
+def _weights(rows: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
+    pairs = [(row.get("weight_class") or 0.0, row.get("weight_dimension") or 0.0) for row in rows]
+    if not all(a + b for a, b in pairs):
+        return ()
+    return tuple(float(a / (a + b)) for a, b in pairs)
+
+
+def _trial(record: TrialRecord, curve: Curve, errors: Errors, seconds: float) -> Trial:
     values = record.values or {}
     if not values and curve.epochs:  # running or failed: show how far it came
         record = replace(record, epoch=curve.epochs[-1])
@@ -208,6 +274,7 @@ def _trial(record: TrialRecord, curve: Curve, errors: Errors) -> Trial:
         streams=None if streams is None else str(streams),
         params=params,
         curve=curve,
+        seconds=seconds,
         reason=record.notes.get("reason"),
     )
 
@@ -236,7 +303,10 @@ def _ends(study: Study, trials: Sequence[Trial]) -> dict[int, datetime]:
 
 
 def _hypervolume(
-    trials: Sequence[Trial], ends: Mapping[int, datetime], objectives: Sequence[pareto.Objective]
+    trials: Sequence[Trial],
+    ends: Mapping[int, datetime],
+    objectives: Sequence[pareto.Objective],
+    clock: _Clock,
 ) -> tuple[HypervolumeStep, ...]:
     by_number = {trial.number: trial for trial in trials}
     complete: list[list[float]] = []
@@ -246,7 +316,9 @@ def _hypervolume(
         if by_number[number].state == "COMPLETE":
             complete.append([by_number[number].values[o.metric] for o in objectives])
             volume = pareto.hypervolume(complete, objectives)
-        steps.append(HypervolumeStep(finished, number, volume))
+        before = (steps[-1].hours, steps[-1].trained) if steps else (None, 0.0)
+        hours, trained = clock.ends.get(number, before)
+        steps.append(HypervolumeStep(finished, number, volume, hours, trained))
     return tuple(steps)
 
 

@@ -83,6 +83,21 @@
     body.append(...[...body.rows].sort((a, b) => compare(key(a), key(b), up)));
   }
 
+  // A row stays while it holds every word.
+  for (const input of document.querySelectorAll("[data-filter]")) {
+    const rows = [...document.querySelectorAll("#" + input.dataset.filter + " tbody tr")];
+    input.addEventListener("input", () => {
+      const wanted = input.value.toLowerCase().split(/\s+/);
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !wanted.every((word) => text.includes(word));
+      }
+      const left = rows.filter((row) => !row.hidden).length;
+      input.closest("p").querySelector("[role=status]").textContent =
+        left < rows.length ? left + " of " + rows.length : "";
+    });
+  }
+
   for (const button of document.querySelectorAll("th > button")) {
     button.addEventListener("click", () => sort(button.parentNode));
   }

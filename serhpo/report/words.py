@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serhpo.pareto import Objective
 from serhpo.report.numbers import Numbers, Trial
-from serhpo.study import agreement_sentence
+from serhpo.study import Study, agreement_sentence
 from serhpo.study.baseline_names import BASELINES
+from serhpo.study.choice import BIAS_METHOD
 
 SHORT = {"ua": "UA", "ccc": "CCC"}
 _LONG = {
@@ -120,6 +121,83 @@ def baseline_sentence(numbers: Numbers) -> str:
         f"the class-mean baseline's {number(means.values['ccc'])}: what looking up the mean ratings of the "
         "predicted class gives without any dimension head."
     )
+
+
+def single_task_sentence(numbers: Numbers) -> str:
+    """What it means where training for classification alone (λ = 1) beats the front's best UA."""
+    means = next((row for row in numbers.baselines or () if row.name == "class_mean"), None)
+    best = numbers.best("ua") if any(o.metric == "ua" for o in numbers.objectives) else None
+    if means is None or best is None or means.values.get("ua", 0.0) <= best.values["ua"]:
+        return ""
+    gain = means.values["ua"] - best.values["ua"]
+    noise = (
+        "less than one standard error, so a draw"
+        if gain < best.errors.get("ua", 0.0)
+        else "the joint models pay for their ratings with accuracy, or the search has not gone far enough"
+    )
+    return (
+        f"The class means stand at UA {number(means.values['ua'])}, above the front's best: they come "
+        f"from one training for classification alone (λ = 1), at the epoch with its highest UA; "
+        f"{number(gain)} more, {noise}."
+    )
+
+
+def ties_sentence(numbers: Numbers) -> str:
+    """Which trials must not be called beaten."""
+    tied = [str(trial.number) for trial in numbers.trials if trial.tie]
+    if not tied:
+        return ""
+    return (
+        f"{counted(len(tied), 'trial')} off the front would stand on it with figures one standard error "
+        f"better: ties, not beaten ({', '.join(tied)})."
+    )
+
+
+def bias_sentence(numbers: Numbers) -> str:
+    """By how much the best of many estimates flatters itself."""
+    if not numbers.biases:
+        return ""
+    parts = [f"the best {short(metric)} {number(bias)}" for metric, bias in numbers.biases.items()]
+    return (
+        f"The best of many noisy figures flatters itself: expect {' and '.join(parts)} lower ({BIAS_METHOD})."
+    )
+
+
+def importance_sentence(importances: Mapping[str, Mapping[str, float]]) -> str:
+    """The most important parameters of each objective."""
+    parts = []
+    for metric, shares in importances.items():
+        top = sorted(shares, key=lambda name: -shares[name])[:3]
+        parts.append(f"{short(metric)}: " + ", ".join(f"{name} {number(shares[name], 2)}" for name in top))
+    return f"Most important for {'; for '.join(parts)}."
+
+
+def cost_sentence(numbers: Numbers, gpus: float) -> str:
+    """What the study took."""
+    hours = numbers.seconds / 3600
+    pruned = sum(trial.seconds for trial in numbers.trials if trial.state == "PRUNED") / 3600
+    searched = next((step.hours for step in reversed(numbers.hypervolume) if step.hours is not None), None)
+    clock = "" if searched is None else f" in {number(searched, 2)} hours of searching"
+    cards = f", {number(hours * gpus, 2)} GPU hours" if gpus else ""
+    return (
+        f"{counted(numbers.epochs, 'epoch')} took {number(hours, 2)} hours of training{cards}{clock}; "
+        f"{number(pruned, 2)} of them went to trials that were pruned."
+    )
+
+
+def same_sentence(compared: Sequence[tuple[Study, Numbers]]) -> str:
+    """Whether studies measured the same thing."""
+    measured_on = {
+        (study.lock.get("corpus_digest"), study.settings.classes, str(study.folds())) for study, _ in compared
+    }
+    if len(measured_on) == 1:
+        return "These studies share corpus, classes and folds: their figures compare."
+    return "These studies differ in corpus, classes or folds: their figures do not compare."
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    return ("+" if value >= 0 else "") + number(value)
 
 
 def rungs_sentence(numbers: Numbers) -> str:

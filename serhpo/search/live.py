@@ -9,7 +9,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from rich import live
+from rich import box, live
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,6 +20,12 @@ from serhpo.study.overview import Overview, Overviews, Row
 
 _WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 _STYLES = {"COMPLETE": "green", "PRUNED": "yellow", "FAIL": "red"}
+_LONG = ("encoders", "weighting")
+"""Columns that a narrow terminal cuts short."""
+
+_LEAST = 5
+"""Width of a figure."""
+
 _SECONDS_BETWEEN = 0.5
 """Epochs of tiny models come faster than anybody reads."""
 
@@ -139,9 +145,13 @@ def line(trial: TrialRecord, done: int, asked: int, hypervolume: float) -> str:
 
 def table(overview: Overview) -> Table:
     """The state of a study as a table: running trials first, then the last that ended."""
-    drawn = Table(title=escape(heading(overview)), title_justify="left", title_style="", expand=False)
+    title = escape(heading(overview))
+    drawn = Table(
+        title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name, *justify in _columns(overview):
-        drawn.add_column(name, justify="right" if justify else "left", no_wrap=name != "encoders")
+        least = None if name in _LONG else max(len(name), _LEAST)
+        drawn.add_column(name, justify="right" if justify else "left", no_wrap=True, min_width=least)
     for row in overview.rows:
         style = "bold" if row.on_front else _STYLES.get(row.state, "") if row.state != "COMPLETE" else ""
         drawn.add_row(*map(escape, _cells(row, overview)), style=style)
@@ -179,22 +189,21 @@ def heading(overview: Overview) -> str:
 def _columns(overview: Overview) -> list[tuple[str, ...]]:
     metrics = [(metric.upper(), "right") for metric in overview.metrics]
     head: list[tuple[str, ...]] = [("trial", "right"), ("state",), ("encoders",), ("weighting",)]
-    return [*head, ("epoch", "right"), ("rung", "right"), *metrics, ("elapsed", "right")]
+    return [*head, ("epoch/rung", "right"), *metrics, ("elapsed", "right")]
 
 
 def _cells(row: Row, overview: Overview) -> list[str]:
     values = [f"{row.values[m]:.3f}" if m in row.values else "–" for m in overview.metrics]
     epoch = "–" if row.epoch is None else f"{row.epoch}/{overview.epochs_of_trial}"
+    epoch += "" if row.rung is None else f" r{row.rung}"
     state = "on the front" if row.on_front else _WORDS.get(row.state, row.state.lower())
-    rung = "–" if row.rung is None else str(row.rung)
     minutes, seconds = divmod(round(row.seconds), 60)
     return [
         str(row.number),
         state,
-        row.encoders.replace("+", " + "),
+        row.encoders,
         row.weighting,
         epoch,
-        rung,
         *values,
         f"{minutes}:{seconds:02}",
     ]

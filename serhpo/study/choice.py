@@ -163,6 +163,18 @@ def selection_bias(values: ArrayLike, errors: ArrayLike, *, maximise: bool = Tru
     return max(0.0, sign * float(gain.mean()))
 
 
+def biases(values: Values, errors: Values, objectives: Sequence[Objective]) -> dict[str, float]:
+    """:func:`selection_bias` of each objective over all complete trials, where all their errors are known."""
+    found = {}
+    for objective in objectives:
+        metric = objective.metric
+        if values and all(metric in errors[number] for number in values):
+            seen = [values[number][metric] for number in values]
+            noise = [errors[number][metric] for number in values]
+            found[metric] = selection_bias(seen, noise, maximise=objective.direction == "maximise")
+    return found
+
+
 def _matrix(values: Values, objectives: Sequence[Objective]) -> tuple[list[int], NDArray[np.float64]]:
     numbers = sorted(values)
     rows = [[values[number][objective.metric] for objective in objectives] for number in numbers]

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from optuna.distributions import CategoricalDistribution
 
-from serhpo.report.page import render
+from serhpo.report.page import render, render_comparison
 from tests import fakes
-from tests.fakes import STANDARD, FakeTrial, make_study
+from tests.fakes import STANDARD, FakeTrial, make_study, random_trials
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
 
@@ -124,7 +124,7 @@ def test_whatever_a_study_is_called_stays_text(tmp_path):
     trials = [*STANDARD[:3], FakeTrial("FAIL", [(0.3, 0.1)], reason=HOSTILE)]
     page = page_of(tmp_path, trials, name=HOSTILE)
 
-    assert page.text.count(HOSTILE) == 3  # title, headline, reason
+    assert page.text.count(HOSTILE) == 4  # title, headline, reason among the trials and under failures
     assert len(page.scripts) == 2
     assert "alert" not in "".join(page.scripts[1:])
 
@@ -162,7 +162,7 @@ def test_a_screen_reader_finds_its_way(tmp_path):
 
     assert page.all("html", lang="en")
     assert len(page.all("h1")) == 1
-    assert len(page.all("caption")) == len(page.all("table")) == 2
+    assert len(page.all("caption")) == len(page.all("table")) == 3
     assert all("scope" in heading for heading in page.all("th"))
     ids = [a["id"] for _, a in page.elements if "id" in a]
     assert len(ids) == len(set(ids))
@@ -173,3 +173,35 @@ def test_a_trial_without_streams_is_no_trouble(tmp_path):
     page = page_of(tmp_path, [FakeTrial("COMPLETE", [(0.5, 0.2)], {"model.width": 16})])
 
     assert "trials" in [trace.get("name") for trace in page.data["figure-front"]["data"]]
+
+
+def test_settings_cost_and_ties_are_told(tmp_path):
+    study = make_study(tmp_path / "study", random_trials(100), epochs=9, rungs=(1, 3))
+    page = Page(render(study))
+    text = squeezed(page.text)
+
+    assert {"effects", "importance", "lambda"} <= {a.get("data-figure") for a in page.all("div")}
+    assert "ties, not beaten" in text
+    assert "flatters itself: expect the best UA" in text
+    assert "hours of training" in text
+    assert page.all("input", type="search")
+    assert len(page.all("caption")) == len(page.all("table"))
+
+
+def test_studies_are_laid_over_each_other(tmp_path):
+    studies = [make_study(tmp_path / n, random_trials(9, seed=i), name=n) for i, n in enumerate("ab")]
+    empty = make_study(tmp_path / "c", (), name=HOSTILE)
+    page = Page(render_comparison([*studies, empty]))
+
+    names = [trace.get("name") for trace in page.data["figure-front"]["data"]]
+    assert {"a", "b"} <= set(names)
+    assert len(page.scripts) == 2
+    assert page.text.count(HOSTILE) >= 3
+    assert "share corpus, classes and folds" in page.text
+
+
+def test_studies_without_a_front_are_compared_too(tmp_path):
+    page = Page(render_comparison([make_study(tmp_path / n, ()) for n in "ab"]))
+
+    assert "there is no front" in page.text
+    assert set(page.data) == {"colours"}

@@ -81,3 +81,18 @@ def test_hypervolume_before_anything_worth_it_in_words(tmp_path):
 
     for name, trials, words_in in (("a", (), "No trial has ended"), ("b", worse_than_guessing, "still 0")):
         assert words_in in words.hypervolume_sentence(compute(make_study(tmp_path / name, trials)))
+
+
+def test_a_single_task_model_above_the_front_is_commented_on(tmp_path):
+    above = {**BASELINES, "class_mean": {"ua": 0.70, "ccc": 0.36}}
+    close = {**BASELINES, "class_mean": {"ua": 0.61, "ccc": 0.36}}
+
+    assert words.single_task_sentence(compute(make_study(tmp_path / "below"))) == ""
+    assert "pay for their ratings with accuracy" in words.single_task_sentence(
+        compute(make_study(tmp_path / "above", baselines=above))
+    )
+    assert "so a draw" in words.single_task_sentence(compute(make_study(tmp_path / "close", baselines=close)))
+
+
+def test_differences_carry_their_sign():
+    assert (words.signed(0.01), words.signed(-0.01)) == ("+0.010", "−0.010")

@@ -1,0 +1,71 @@
+"""All that a report of one study shows: numbers, figures, and what chosen trials predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import plotly.graph_objects as go
+
+from serhpo.config import read_yaml
+from serhpo.report.curve_figures import curve_figure, hypervolume_figure, hypervolume_hours_figure
+from serhpo.report.front_figure import front_figure
+from serhpo.report.marginals import Effect, effects
+from serhpo.report.numbers import Numbers, compute
+from serhpo.report.outcome_figures import ratings_figure
+from serhpo.report.outcomes import Outcome, chosen, outcomes
+from serhpo.report.worth_figures import effects_figure, importance_figure, lambda_figure, weights_figure
+from serhpo.study import Study
+from serhpo.study.importance import importances
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything a report shows of one study.
+
+    Attributes:
+        numbers: Trials, front, hypervolume.
+        importances: ``{metric: {parameter: share}}``, empty with too few complete trials.
+        effects: What settings went together with.
+        outcomes: Of chosen trials.
+        missing_outcomes: Why there are none; empty where there are.
+        gpus: Of a trial.
+        figures: By name, None where there is nothing to draw.
+    """
+
+    numbers: Numbers
+    importances: Mapping[str, Mapping[str, float]]
+    effects: tuple[Effect, ...]
+    outcomes: tuple[Outcome, ...]
+    missing_outcomes: str
+    gpus: float
+    figures: Mapping[str, go.Figure | None]
+
+
+def collect(study: Study) -> Content:
+    """Read a study once and make everything its report shows.
+
+    Raises:
+        StudyError: Journal or ledger is damaged.
+    """
+    numbers = compute(study)
+    found, missing = outcomes(study, [trial.number for trial in numbers.front])
+    folds = {outcome.number: outcome.folds for outcome in found}
+    trials = tuple(replace(trial, folds=folds.get(trial.number, {})) for trial in numbers.trials)
+    numbers = replace(numbers, trials=trials)
+    shown = tuple(outcome for outcome in found if outcome.number in chosen(numbers))
+    shares, worth = importances(study), effects(numbers)
+    search = read_yaml(study.path / "space.yaml").get("search") or {}
+    gpus = float(search.get("gpus_per_trial") or 0.0)
+    figures = {
+        "front": front_figure(numbers),
+        "hypervolume": hypervolume_figure(numbers),
+        "hypervolume-hours": hypervolume_hours_figure(numbers, gpus),
+        **{f"curve-{o.metric}": curve_figure(numbers, o) for o in numbers.objectives},
+        "importance": importance_figure(shares),
+        "effects": effects_figure(worth, numbers),
+        "lambda": lambda_figure(numbers),
+        "weights": weights_figure(numbers),
+        **{f"ratings-{outcome.number}": ratings_figure(outcome) for outcome in shown},
+    }
+    return Content(numbers, shares, worth, shown, missing, gpus, figures)
