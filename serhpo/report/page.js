@@ -29,7 +29,8 @@
       const figure = read("figure-" + name, swap);
       const file = { format: "svg", filename: document.title + " " + name };
       if (onPaper) {
-        const [width, height] = { small: [340, 280], low: [690, 220] }[place.classList[1]] ?? [690, 390];
+        const width = place.closest(".pair") ? 340 : 690;
+        const height = parseInt(place.style.height) || { small: 280, low: 220 }[place.classList[1]] || 390;
         Object.assign(figure.layout, { width, height, autosize: false });
       }
       if (finger.matches) figure.layout.dragmode = false;
