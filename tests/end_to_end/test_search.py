@@ -52,7 +52,7 @@ def test_search_ends_with_a_front_and_names_the_report(finished: tuple[Path, Don
     home, done = finished
     assert done.code == 0, done.err
     assert "Pareto front of first" in done.out
-    assert "mean of the predicted class" in done.out
+    assert "class means: " in done.out
     assert f"report: {home / 'studies' / 'first' / 'report.html'}" in done.out
     assert (home / "studies" / "first" / "report.html").stat().st_size > 100_000
 
