@@ -174,7 +174,7 @@ def heading(overview: Overview) -> str:
     grown = ""
     if overview.grown_by is not None:
         since = f"{overview.stalled} {'trial' if overview.stalled == 1 else 'trials'} ago"
-        grown = f", grew with trial {overview.grown_by}" + (f" {since}" if overview.stalled else "")
+        grown = f", grew with trial {overview.grown_by}" + (f", {since}" if overview.stalled else "")
     counts = [f"{n} {_WORDS[s]}" for s, n in overview.counts.items() if n and s in _WORDS]
     end = ""
     if overview.seconds_left and overview.counts["RUNNING"]:
@@ -189,14 +189,14 @@ def heading(overview: Overview) -> str:
 def _columns(overview: Overview) -> list[tuple[str, ...]]:
     metrics = [(metric.upper(), "right") for metric in overview.metrics]
     head: list[tuple[str, ...]] = [("trial", "right"), ("state",), ("encoders",), ("weighting",)]
-    return [*head, ("epoch/rung", "right"), *metrics, ("elapsed", "right")]
+    return [*head, ("epoch", "right"), *metrics, ("elapsed", "right")]
 
 
 def _cells(row: Row, overview: Overview) -> list[str]:
     values = [f"{row.values[m]:.3f}" if m in row.values else "–" for m in overview.metrics]
     epoch = "–" if row.epoch is None else f"{row.epoch}/{overview.epochs_of_trial}"
     epoch += "" if row.rung is None else f" r{row.rung}"
-    state = "on the front" if row.on_front else _WORDS.get(row.state, row.state.lower())
+    state = "front" if row.on_front else _WORDS.get(row.state, row.state.lower())
     minutes, seconds = divmod(round(row.seconds), 60)
     return [
         str(row.number),

@@ -74,14 +74,24 @@ def test_the_table_has_at_most_ten_rows_and_fits(tmp_path, width):
     lines = printed(console).splitlines()
 
     assert max(map(len, lines)) <= width
-    assert sum("complete" in line or "pruned" in line or "on the front" in line for line in lines) <= 11 * 3
+    assert sum("complete" in line or "pruned" in line or "front " in line for line in lines) <= 11 * 3
+
+
+def test_eighty_columns_hold_every_figure(tmp_path):
+    console = Console(file=io.StringIO(), width=80)
+    trials = [FakeTrial("COMPLETE", [(0.5, 0.2)] * 9, {"streams": "mfcc+waveform", "weighting.lambda": 0.25})]
+    console.print(table(Overviews(make_study(tmp_path / "s", trials, epochs=27)).reread()))
+
+    assert all(
+        shown in printed(console) for shown in ("front", "1/27 r1", "λ 0.25", "0.500", "elapsed", "0:09")
+    )
 
 
 def test_the_heading_tells_front_hypervolume_budget_and_pace(tmp_path):
     text = heading(Overviews(make_study(tmp_path / "s")).reread())
 
     assert "demo: 5/6 trials (3 complete, 1 pruned, 1 failed, 1 running)" in text
-    assert "front 2 · hypervolume 0.1425, grew with trial 2 2 trials ago" in text
+    assert "front 2 · hypervolume 0.1425, grew with trial 2, 2 trials ago" in text
 
 
 def test_html_escapes_what_a_study_brings(tmp_path, monkeypatch):
