@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from serhpo.cli import console
-from serhpo.config import home
 from serhpo.errors import Problem, SerhpoError, StorageError
 
 NEEDED_BYTES = 200 * 2**20
@@ -30,6 +29,7 @@ def check(
 ) -> None:
     """Find every problem of corpus, space and disk; exit 0 only if a search would start."""
     from serhpo.cli.search import find_corpus
+    from serhpo.config import home
     from serhpo.search.prepare import make_plan
     from serhpo.search.space import load_space
 
@@ -65,6 +65,8 @@ def check(
 
 def _writable() -> None:
     """Make sure that studies and features can be stored."""
+    from serhpo.config import home
+
     folder = home()
     try:
         folder.mkdir(parents=True, exist_ok=True)

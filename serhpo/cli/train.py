@@ -10,7 +10,6 @@ import typer
 
 from serhpo.cli import console
 from serhpo.cli.search import CacheOption, fill, remote_store
-from serhpo.config import read_yaml
 from serhpo.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ def train(
     as_json: console.JsonOption = False,
 ) -> None:
     """Train one configuration on all its folds; a trial's own file repeats that trial's numbers."""
+    from serhpo.config import read_yaml
+
     document = read_yaml(trial)
     plan = _plan(document, trial, corpus)
     with ExitStack() as session:
