@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from serhpo import __version__
-from serhpo.cli import cache, check, console, corpus, front, read, search, space, supervise, train
+from serhpo.cli import cache, check, console, corpus, export, front, read, search, space, supervise, train
 from serhpo.errors import ResourceError, SearchInterruptedError, SerhpoError, UsageError
 
 HELP = """Search joint speech-emotion models: emotion classes and valence/arousal/dominance at once.
@@ -34,6 +34,8 @@ app.command()(train.train)
 app.command()(read.status)
 app.command()(front.front)
 app.command()(read.report)
+app.command()(export.export)
+app.command()(export.predict)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,125 @@
+"""``serhpo export`` and ``serhpo predict``: a model out of a study, and its answers for any recording."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Column, Table
+
+from serhpo.cli import console
+from serhpo.cli.console import StudyArgument
+from serhpo.errors import CorpusError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from serhpo.export import EmotionModel, Prediction
+
+_SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+
+
+def export(
+    study: StudyArgument,
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    trial: Annotated[int | None, typer.Option(help="Its number; without it the front's knee.")] = None,
+    pick: Annotated[str | None, typer.Option(help="Instead: knee, best-ua, best-ccc, or ua>=0.70.")] = None,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Write a trial's model: weights (safetensors), settings, model card. Nothing is trained again."""
+    from serhpo.cli.front import front_document
+    from serhpo.export import export_trial
+    from serhpo.study import open_study
+
+    if trial is not None and pick is not None:
+        raise UsageError("Give one of --trial and --pick")
+    opened = open_study(study)
+    if trial is None:
+        chosen = front_document(opened, pick or "knee")["picked"]
+        trial = int(chosen["number"])
+        if not as_json:
+            console.say(f"trial {trial}: {chosen['why']}")
+    model = export_trial(opened, trial, out)
+    if as_json:
+        document = {
+            "schema_version": 1,
+            "trial": trial,
+            "folder": str(out),
+            "folds": len(model.settings.folds),
+        }
+        console.print_json(document)
+    else:
+        console.out.print(f"trial {trial} in {out}", markup=False)
+        console.out.print(f"next:   serhpo predict {out} a.wav", markup=False)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="An exported model.")],
+    audio: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: console.JsonOption = False,
+) -> None:
+    """Emotion and valence, arousal, dominance of recordings. A broken one is named, the others are done."""
+    from serhpo.export import EmotionModel
+
+    if not (model / "config.json").is_file():
+        raise UsageError("No exported model here", where=model, hint="serhpo export STUDY FOLDER")
+    files = list(_recordings(audio))
+    loaded = EmotionModel.from_pretrained(str(model))
+    done, problems = _predictions(loaded, files)
+    if as_json:
+        wrong = [{"audio": problem.file, "what": problem.what} for problem in problems]
+        answers = [asdict(one) for one in done]
+        console.print_json({"schema_version": 1, "predictions": answers, "problems": wrong})
+        if problems:
+            raise typer.Exit(CorpusError.exit_code)
+    elif as_csv:
+        _print_csv(done)
+    else:
+        _print_table(done)
+    if problems:
+        raise CorpusError(f"{len(problems)} of {len(files)} recordings cannot be used", problems=problems)
+
+
+def _recordings(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in _SOUNDS)
+        else:
+            yield path
+
+
+def _predictions(model: EmotionModel, files: list[Path]) -> tuple[list[Prediction], list[Problem]]:
+    from serhpo.errors import AudioError
+
+    done, problems = [], []
+    with console.progress("listening", "recordings") as update:
+        for number, file in enumerate(files, start=1):
+            try:
+                done.append(model.predict(file))
+            except AudioError as error:
+                problems.append(Problem(error.what, file=str(file)))
+            update(number, len(files))
+    return done, problems
+
+
+def _print_table(done: list[Prediction]) -> None:
+    if not done:
+        return
+    first = done[0]
+    table = Table(Column("recording", overflow="fold"), "emotion", *first.probabilities, *first.ratings)
+    for one in done:
+        shares = [f"{value:.2f}" for value in one.probabilities.values()]
+        table.add_row(one.audio, one.emotion, *shares, *(f"{value:.2f}" for value in one.ratings.values()))
+    console.out.print(table)
+
+
+def _print_csv(done: list[Prediction]) -> None:
+    writer = csv.writer(sys.stdout)
+    if done:
+        writer.writerow(["audio", "emotion", *done[0].probabilities, *done[0].ratings])
+    for one in done:
+        writer.writerow([one.audio, one.emotion, *one.probabilities.values(), *one.ratings.values()])

@@ -1,0 +1,93 @@
+"""The model card: what an exported model was trained on, how well it did, what it must not be used for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serhpo.corpus.table import Corpus
+
+if TYPE_CHECKING:
+    from serhpo.export.model import ModelSettings
+    from serhpo.study import Study, TrialRecord
+
+_LIMITS = """\
+- An emotion category and three ratings describe how listeners judged acted or found speech, not what a
+  person feels. Do not decide about people with it.
+- Figures are from one corpus: other speakers, languages, microphones and rooms will be harder.
+- The licence of the corpus holds for what is made from it: whether weights may be passed on is for its owner
+  to say.
+"""
+
+
+def model_card(study: Study, trial: TrialRecord, corpus: Corpus, settings: ModelSettings) -> str:
+    """Markdown with the hub's header.
+
+    Args:
+        study: Where the trial is from.
+        trial: A complete trial.
+        corpus: What it was trained on.
+        settings: Of the exported model.
+    """
+    errors = study.standard_errors().get((trial.number, trial.epoch), {})
+    figures = [
+        f"| {name.upper()} | {value:.3f} | {_error(errors.get(name))} |"
+        for name, value in (trial.values or {}).items()
+    ]
+    counts = corpus.summary()
+    complete = sum(other.state == "COMPLETE" for other in study.trials())
+    low_high = settings.dimensions
+    ratings = "no ratings" if low_high is None else f"ratings from {low_high[0]:g} to {low_high[1]:g}"
+    baselines = [
+        f"| {name.replace('_', ' ')} | {_figure(row.get('ua'))} | {_figure(row.get('ccc'))} |"
+        for name, row in (study.baselines() or {}).items()
+        if isinstance(row, dict)
+    ]
+    return "\n".join(
+        [
+            "---",
+            "library_name: serhpo",
+            "pipeline_tag: audio-classification",
+            "tags: [speech-emotion-recognition]",
+            "---",
+            "",
+            f"# Speech emotion: {', '.join(settings.classes)}, and valence, arousal, dominance",
+            "",
+            f"Trial {trial.number} of the study `{study.name}` at epoch {trial.epoch}, exported by serhpo "
+            f"{settings.serhpo}: {len(settings.folds)} networks, one a fold, whose answers are averaged.",
+            "",
+            "    from serhpo.export import EmotionModel",
+            '    model = EmotionModel.from_pretrained("this folder")',
+            '    print(model.predict("a.wav"))',
+            "",
+            "## Data",
+            "",
+            f"{study.settings.corpus_name}: {counts['utterances']} utterances, {counts['hours']:.1f} h, "
+            f"{len(corpus.speakers)} speakers; {ratings}. Streams: {', '.join(settings.trial.streams)}.",
+            "",
+            "## Results",
+            "",
+            f"Protocol `{study.settings.protocol.name}`, {len(settings.folds)} folds, one seed. "
+            f"{study.settings.claim[0].upper()}{study.settings.claim[1:]}.",
+            f"The configuration was chosen among {complete} complete trials by these very figures, which "
+            "flatters them.",
+            "",
+            "| validation | value | standard error |",
+            "|---|---|---|",
+            *figures,
+            "",
+            *(["| baseline | UA | CCC |", "|---|---|---|", *baselines, ""] if baselines else []),
+            "An utterance was predicted by its fold's network alone; the average of them was not measured.",
+            "",
+            "## Limits",
+            "",
+            _LIMITS,
+        ]
+    )
+
+
+def _error(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _figure(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float | int) else "–"

@@ -1,0 +1,185 @@
+"""The exported model: every fold's network of one trial, answering together for recordings of any kind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import ModelHubMixin, snapshot_download
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from serhpo.cache.shard import SCALE, encode
+from serhpo.config import Config, parse, read_yaml
+from serhpo.corpus.audio import read_audio
+from serhpo.corpus.table import DIMENSIONS
+from serhpo.errors import ConfigError, StorageError
+from serhpo.model.joint import JointModel, StreamInput
+from serhpo.training.config import TrialConfig
+
+FORMAT = 1
+WEIGHTS, SETTINGS, CARD = "model.safetensors", "config.json", "README.md"
+
+
+class ModelSettings(Config):
+    """``config.json`` of an exported model.
+
+    Attributes:
+        format: Of the folder.
+        serhpo: Version that wrote it.
+        trial: Model, features and training of the trial.
+        classes: Emotion classes, in the order of the network's outputs.
+        dimensions: Range of the corpus' ratings, in whose unit predictions are given.
+        folds: Speakers that each network was *not* trained on but chosen by.
+        origin: Study, trial, epoch, corpus and protocol, for the record.
+    """
+
+    format: int = FORMAT
+    serhpo: str
+    trial: TrialConfig
+    classes: tuple[str, ...]
+    dimensions: tuple[float, float] | None
+    folds: tuple[tuple[str, ...], ...]
+    origin: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says about one recording.
+
+    Attributes:
+        audio: The recording.
+        emotion: The likeliest class.
+        probabilities: Of every class; the mean over the folds' networks.
+        ratings: Valence, arousal and dominance in the unit of the corpus the model was trained on, not
+            clipped to its range; empty where the corpus has no ratings.
+    """
+
+    audio: str
+    emotion: str
+    probabilities: dict[str, float]
+    ratings: dict[str, float]
+
+
+class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
+    """The networks of a trial's folds, side by side; their answers are averaged.
+
+    Each was trained without its own validation speakers, so no network but that fold's can be compared
+    with validation figures. ``from_pretrained``, ``save_pretrained`` and ``push_to_hub`` are
+    huggingface_hub's.
+
+    Args:
+        settings: What the networks are.
+        tensors: Weights and normalisation as ``folds.<i>.<name>``.
+        card: Text of the model card.
+
+    Raises:
+        ConfigError: The tensors are not those of the settings.
+    """
+
+    def __init__(self, settings: ModelSettings, tensors: dict[str, Tensor], card: str = "") -> None:
+        self.settings, self.card = settings, card
+        config = settings.trial
+        streams = {
+            stream: StreamInput.of(config.features[stream], config.features[stream].channels)
+            for stream in config.streams
+        }
+        self._networks = []
+        for index in range(len(settings.folds)):
+            network = JointModel(config.model, streams, len(settings.classes))
+            prefix = f"folds.{index}."
+            own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+            try:
+                network.load_state_dict(own)
+            except RuntimeError as error:
+                raise ConfigError(
+                    "The weights are not those of the configuration", got=str(error).splitlines()[0]
+                ) from error
+            self._networks.append(network.eval())
+
+    def predict(self, audio: Path | str) -> Prediction:
+        """Emotion and ratings of one recording of any sample rate and number of channels.
+
+        Raises:
+            AudioError: It cannot be read.
+        """
+        log_probabilities, dimensions = self.outputs(Path(audio))
+        probabilities = log_probabilities.exp().mean(dim=0).tolist()
+        ratings = {}
+        if self.settings.dimensions is not None:
+            low, high = self.settings.dimensions
+            middle = (dimensions.mean(dim=0) + 1) / 2 * (high - low) + low
+            ratings = dict(zip(DIMENSIONS, middle.tolist(), strict=True))
+        by_class = dict(zip(self.settings.classes, probabilities, strict=True))
+        return Prediction(str(audio), max(by_class, key=by_class.__getitem__), by_class, ratings)
+
+    @torch.inference_mode()
+    def outputs(
+        self, audio: Path, start: float | None = None, end: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What each fold's network says about a recording, or a part of it in seconds.
+
+        Returns:
+            Log-probabilities ``[F, K]``, and valence, arousal, dominance ``[F, 3]`` with the corpus'
+            range as −1 … 1.
+
+        Raises:
+            AudioError: It cannot be read.
+        """
+        samples = read_audio(audio, start, end)
+        batch, lengths = {}, {}
+        for stream in self.settings.trial.streams:
+            extractor = self.settings.trial.features[stream]
+            stored = encode(extractor.extract(samples), extractor.storage)  # as the model was trained on
+            frames = stored.astype(np.float32) * SCALE[extractor.storage]
+            batch[stream] = torch.from_numpy(frames)[None]
+            lengths[stream] = torch.tensor([len(frames)])
+        answers = [network(batch, lengths) for network in self._networks]
+        logits = torch.cat([answer.logits for answer in answers])
+        return logits.log_softmax(dim=1), torch.cat([answer.dimensions for answer in answers])
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        tensors = {
+            f"folds.{index}.{name}": tensor.contiguous()
+            for index, network in enumerate(self._networks)
+            for name, tensor in network.state_dict().items()
+        }
+        try:
+            save_file(tensors, save_directory / WEIGHTS)
+            text = json.dumps(self.settings.model_dump(mode="json", by_alias=True), indent=2)
+            (save_directory / SETTINGS).write_text(text + "\n", encoding="utf-8")
+            if self.card:
+                (save_directory / CARD).write_text(self.card, encoding="utf-8")
+        except OSError as error:
+            raise StorageError.from_os_error(error, save_directory) from error
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **options: Any) -> EmotionModel:
+        folder = Path(model_id)
+        if not folder.is_dir():
+            wanted = {name: options.get(name) for name in ("revision", "cache_dir", "token")}
+            local = bool(options.get("local_files_only"))
+            files = [WEIGHTS, SETTINGS, CARD]
+            folder = Path(snapshot_download(model_id, allow_patterns=files, local_files_only=local, **wanted))
+        data = read_yaml(folder / SETTINGS)
+        if data.get("format", 0) > FORMAT:
+            raise ConfigError(
+                "The model was exported by a newer serhpo",
+                where=folder / SETTINGS,
+                got=f"format {data['format']}",
+                allowed=f"{FORMAT} or older",
+                hint="upgrade serhpo",
+            )
+        settings = parse(ModelSettings, data, folder / SETTINGS)
+        try:
+            tensors = load_file(folder / WEIGHTS)
+        except (OSError, SafetensorError) as error:
+            raise ConfigError(f"The weights cannot be read: {error}", where=folder / WEIGHTS) from error
+        card = folder / CARD
+        return cls(settings, tensors, card.read_text(encoding="utf-8") if card.is_file() else "")

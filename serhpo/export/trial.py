@@ -1,0 +1,73 @@
+"""From a study's trial to a folder to take home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serhpo import __version__
+from serhpo.config import parse
+from serhpo.corpus import read_corpus
+from serhpo.errors import StorageError, StudyError, UsageError
+from serhpo.export.card import model_card
+from serhpo.export.model import EmotionModel, ModelSettings
+from serhpo.study import Study
+from serhpo.training.checkpoint import read_checkpoint
+from serhpo.training.config import TrialConfig
+
+
+def export_trial(study: Study, number: int, out: Path) -> EmotionModel:
+    """Write weights, settings and model card of a complete trial at its best epoch.
+
+    What is exported are the networks of all its folds, as they were measured: nothing is trained again, and
+    nobody of a held-out session has been heard.
+
+    Args:
+        study: The study.
+        number: The trial.
+        out: Folder to make.
+
+    Raises:
+        UsageError: There is no such complete trial, or ``out`` holds something.
+        StudyError: Its checkpoint is gone or damaged.
+        CorpusError: The study's corpus, which tells the ratings' range, cannot be read.
+        StorageError: ``out`` cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("There is something already", where=out, hint="name a new folder")
+    complete = {trial.number: trial for trial in study.trials() if trial.state == "COMPLETE"}
+    if number not in complete:
+        known = ", ".join(map(str, sorted(complete))) or "none"
+        raise UsageError("No complete trial of that number", where="--trial", got=number, allowed=known)
+    folder = study.trial_folder(number) / "best"
+    if not folder.is_dir():
+        raise StudyError(
+            "The trial's weights are gone: only those of the front are kept",
+            where=folder,
+            hint=f"`serhpo train {study.trial_folder(number) / 'config.json'} --out …` trains it again",
+        )
+    state, tensors = read_checkpoint(folder)
+    corpus = read_corpus(Path(study.settings.corpus), study.settings.reading)
+    trial = complete[number]
+    settings = ModelSettings(
+        serhpo=__version__,
+        trial=parse(TrialConfig, state["config"], folder),
+        classes=tuple(state["classes"]),
+        dimensions=corpus.scheme.dimensions,
+        folds=tuple(tuple(fold["validation"]) for fold in state["speakers"]),
+        origin={
+            "study": study.name,
+            "trial": number,
+            "epoch": trial.epoch,
+            "values": trial.values,
+            "corpus": study.settings.corpus_name,
+            "protocol": study.settings.protocol.name,
+        },
+    )
+    prefix = ".model."
+    weights = {name.replace(prefix, ".", 1): t for name, t in tensors.items() if prefix in name}
+    model = EmotionModel(settings, weights, model_card(study, trial, corpus, settings))
+    try:
+        model.save_pretrained(out)
+    except OSError as error:
+        raise StorageError.from_os_error(error, out) from error
+    return model

@@ -1,0 +1,182 @@
+"""A trial's model taken home: the same answers, from a folder alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+import soundfile
+import torch
+
+from serhpo.corpus import read_corpus
+from serhpo.corpus.table import Corpus
+from serhpo.errors import AudioError, ConfigError, StudyError, UsageError
+from serhpo.export import EmotionModel, export_trial
+from serhpo.search.prepare import create_study, fill_features, make_context, make_plan
+from serhpo.search.space import load_space_data
+from serhpo.study import Study
+from serhpo.training.checkpoint import load_predictions
+
+SPACE = {
+    "parameters": {"streams": {"subset": ["mfcc", "waveform"], "min": 2}},
+    "defaults": {"model": {"width": 16, "heads": 2}, "max_seconds": 1.0},
+    "search": {"epochs": 1},
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study of one complete and one failed trial."""
+
+    study: Study
+    corpus: Corpus
+
+
+@pytest.fixture(scope="module")
+def finished(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    os.environ["SERHPO_HOME"] = str(tmp_path_factory.mktemp("home"))
+    torch.set_num_threads(1)
+    corpus = read_corpus(small_corpus)
+    plan = make_plan(load_space_data(SPACE, "tiny"), "tiny", corpus)
+    shards = fill_features(plan, lambda *told: None, ExitStack())
+    study = create_study(plan, "tiny", shards)
+    parameters = {"streams": "mfcc+waveform"}
+    training = make_context(plan, shards, study).training(plan.space.trial_config(parameters), 0, {})
+    result = training.run_epoch()
+    training.save(study.trial_folder(0) / "best")
+    distribution = {"streams": optuna.distributions.CategoricalDistribution(["mfcc+waveform"])}
+    for values, state in (([result.ua, result.ccc], "COMPLETE"), (None, "FAIL")):
+        study.journal.add_trial(
+            optuna.trial.create_trial(
+                params=parameters,
+                distributions=distribution,
+                values=values,
+                state=optuna.trial.TrialState[state],
+                user_attrs={"epoch": 1},
+            )
+        )
+    yield Finished(study, corpus)
+    del os.environ["SERHPO_HOME"]
+
+
+@pytest.fixture(scope="module")
+def exported(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("exported") / "model"
+    export_trial(finished.study, 0, out)
+    return out
+
+
+def test_a_reloaded_model_repeats_its_validation_predictions(finished: Finished, exported: Path) -> None:
+    model = EmotionModel.from_pretrained(str(exported))
+    predictions = load_predictions(finished.study.trial_folder(0) / "best")
+    columns = [finished.corpus.column(name) for name in ("audio", "start", "end")]
+    chosen = np.linspace(0, len(predictions.utterances) - 1, 12).astype(int)
+    for place in chosen.tolist():
+        audio, start, end = (column[predictions.utterances[place]] for column in columns)
+        log_probabilities, dimensions = model.outputs(Path(audio), start, end)
+        fold = predictions.folds[place]
+        np.testing.assert_allclose(log_probabilities[fold], predictions.log_probabilities[place], atol=1e-5)
+        np.testing.assert_allclose(dimensions[fold], predictions.dimensions[place], atol=1e-5)
+
+
+def test_the_folds_answer_together_in_the_unit_of_the_corpus(finished: Finished, exported: Path) -> None:
+    model = EmotionModel.from_pretrained(str(exported))
+    audio = Path(finished.corpus.column("audio")[0])
+    one, (logs, dimensions) = model.predict(audio), model.outputs(audio)
+    assert len(logs) == 2
+    assert sum(one.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    assert one.probabilities["sad"] == pytest.approx(logs.exp()[:, 3].mean().item(), abs=1e-6)
+    assert one.emotion == max(one.probabilities, key=lambda name: one.probabilities[name])
+    assert finished.corpus.scheme.dimensions == (1.0, 5.0)
+    assert one.ratings["arousal"] == pytest.approx(3 + 2 * dimensions[:, 1].mean().item(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (8_000, 1)])
+def test_any_recording_will_do(exported: Path, tmp_path: Path, rate: int, channels: int) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (rate // 2, channels))
+    soundfile.write(tmp_path / "a.flac", noise, rate)
+    assert EmotionModel.from_pretrained(str(exported)).predict(tmp_path / "a.flac").emotion
+
+
+def test_a_broken_recording_is_an_error_that_names_it(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(AudioError, match=r"broken\.wav"):
+        EmotionModel.from_pretrained(str(exported)).predict(tmp_path / "broken.wav")
+
+
+def test_the_folder_holds_no_pickle_and_says_what_it_is(finished: Finished, exported: Path) -> None:
+    assert sorted(path.name for path in exported.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+    card = (exported / "README.md").read_text()
+    value = finished.study.front()[0].values
+    assert value is not None
+    assert f"| UA | {value['ua']:.3f} |" in card
+    assert finished.study.settings.claim[1:] in card
+    config = json.loads((exported / "config.json").read_text())
+    assert config["classes"] == ["angry", "happy", "neutral", "sad"]
+    assert config["origin"]["trial"] == 0
+
+
+def test_saved_again_it_is_the_same(exported: Path, tmp_path: Path) -> None:
+    EmotionModel.from_pretrained(str(exported)).save_pretrained(tmp_path / "again")
+    for name in ("README.md", "config.json", "model.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (exported / name).read_bytes()
+
+
+@pytest.mark.parametrize("number", [1, 7])
+def test_only_complete_trials_are_exported(finished: Finished, tmp_path: Path, number: int) -> None:
+    with pytest.raises(UsageError, match="No complete trial"):
+        export_trial(finished.study, number, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_overwritten(finished: Finished, exported: Path) -> None:
+    with pytest.raises(UsageError, match="something already"):
+        export_trial(finished.study, 0, exported)
+
+
+def test_weights_that_are_gone_are_told(finished: Finished, tmp_path: Path) -> None:
+    folder = finished.study.trial_folder(0)
+    (folder / "best").rename(folder / "away")
+    try:
+        with pytest.raises(StudyError, match="weights are gone"):
+            export_trial(finished.study, 0, tmp_path / "out")
+    finally:
+        (folder / "away").rename(folder / "best")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"format": 1', '"format": 2', "newer serhpo"),
+        ('"width": 16', '"width": 24', "not those of the configuration"),
+        ('"classes"', '"sorts"', "config.json"),
+    ],
+)
+def test_a_folder_that_was_tampered_with_is_one_error(
+    exported: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    EmotionModel.from_pretrained(str(exported)).save_pretrained(tmp_path / "bad")
+    config = tmp_path / "bad" / "config.json"
+    assert old in config.read_text()
+    config.write_text(config.read_text().replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        EmotionModel.from_pretrained(str(tmp_path / "bad"))
+
+
+def test_damaged_weights_are_one_error(exported: Path, tmp_path: Path) -> None:
+    EmotionModel.from_pretrained(str(exported)).save_pretrained(tmp_path / "bad")
+    weights = tmp_path / "bad" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:500])
+    with pytest.raises(ConfigError, match="cannot be read"):
+        EmotionModel.from_pretrained(str(tmp_path / "bad"))
