@@ -32,7 +32,7 @@ def test_its_own_split(root: Path) -> None:
 )
 def test_unknown_speakers_cannot_be_divided(root: Path, name: str) -> None:
     with pytest.raises(CorpusError, match="2 utterances have an unknown speaker, who might be any") as caught:
-        make_folds(read_corpus(root), ProtocolConfig(name=name, folds=3))
+        make_folds(read_corpus(root), ProtocolConfig(name=name))
     assert "protocol.name=predefined" in str(caught.value.hint)
 
 
