@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
 from re import sub
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import plotly.graph_objects as go
 
@@ -109,7 +109,8 @@ def _draw(axes: Axes, figure: go.Figure) -> None:
         if axis.type == "log":
             set_scale("log")
         if axis.range:
-            set_limits([10**end if axis.type == "log" else end for end in axis.range])
+            low, high = (10**end if axis.type == "log" else end for end in axis.range)
+            set_limits((low, high))
     if layout.xaxis.tickvals:
         axes.set_xticks(layout.xaxis.tickvals, [f"{value:g}" for value in layout.xaxis.tickvals])
         axes.minorticks_off()
@@ -128,7 +129,7 @@ def _scatter(axes: Axes, trace: Any) -> None:
     mode = trace.mode or "lines"
     if trace.fill:
         if trace.fill == "tozeroy":
-            step = "post" if trace.line.shape == "hv" else None
+            step: Literal["post"] | None = "post" if trace.line.shape == "hv" else None
             axes.fill_between(x, y, step=step, color=_rgba(trace.fillcolor), lw=0, label=label)
         else:
             axes.fill(x, y, color=_rgba(trace.fillcolor), lw=0, label=label)
