@@ -1,9 +1,12 @@
 import audmetric
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
+from torchmetrics.functional import concordance_corrcoef
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
 from serhpo.metrics import CccSums, ccc, confusion, macro_f1, ua, wa
 
@@ -28,6 +31,24 @@ def test_accuracies_equal_scikit_learn_and_audmetric(seed):
     assert wa(matrix) == pytest.approx(audmetric.accuracy(labels, predictions))
     assert ua(matrix) == pytest.approx(audmetric.unweighted_average_recall(labels, predictions))
     assert macro_f1(matrix) == pytest.approx(audmetric.unweighted_average_fscore(labels, predictions))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_figures_equal_torchmetrics(seed):
+    generator = np.random.default_rng(seed)
+    labels, predictions = generator.integers(0, 4, (2, 200))
+    matrix = confusion(labels, predictions, 4)
+    tensors = torch.from_numpy(predictions), torch.from_numpy(labels)
+    for ours, average in ((wa, "micro"), (ua, "macro")):
+        theirs = multiclass_accuracy(*tensors, num_classes=4, average=average)
+        assert ours(matrix) == pytest.approx(theirs.item(), abs=1e-6)
+    theirs = multiclass_f1_score(*tensors, num_classes=4, average="macro")
+    assert macro_f1(matrix) == pytest.approx(theirs.item(), abs=1e-6)
+    y = generator.normal(size=5000)
+    x = y + generator.normal(0.3, 0.5, size=5000)
+    # Theirs has variances over n - 1, ours over n, as Lin (1989).
+    agreement = concordance_corrcoef(torch.from_numpy(x), torch.from_numpy(y)).item()
+    assert ccc(x, y) == pytest.approx(agreement, abs=1e-4)
 
 
 def test_a_class_absent_from_the_labels_does_not_count():
