@@ -142,7 +142,15 @@ class TrialTraining:
         for index, fold in enumerate(self._folds):
             prefix = f"folds.{index}."
             own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            fold.restore(own, state["folds"][index])
+            try:
+                fold.restore(own, state["folds"][index])
+            except (RuntimeError, KeyError) as error:  # torch names every tensor that is missing or too many
+                raise StudyError(
+                    "The checkpoint holds another model than this version of serhpo builds",
+                    where=folder,
+                    got=str(error).splitlines()[0],
+                    hint="go on with the version that made it, or train the configuration anew",
+                ) from error
         self.epoch = state["epoch"]
         self.history = [EpochResult.from_json(result) for result in state["history"]]
         self._predictions = predictions_from(tensors)

@@ -7,7 +7,7 @@ import torch
 
 from serhpo.corpus.folds import Fold
 from serhpo.errors import CorpusError, StudyError
-from serhpo.training.checkpoint import load_predictions, read_checkpoint
+from serhpo.training.checkpoint import load_predictions, read_checkpoint, write_checkpoint
 from serhpo.training.fold import NonFiniteError
 from serhpo.training.trainer import TrialTraining
 
@@ -231,6 +231,18 @@ def test_a_setting_newer_than_the_checkpoint_has_its_default_there(data, folds, 
     path.write_text(json.dumps(state))
     training.load(tmp_path)
     assert training.epoch == 0
+
+
+def test_a_checkpoint_of_another_model_layout_is_one_error(data, folds, make_config, tmp_path):
+    training = TrialTraining(make_config(), data, folds, seed=0)
+    training.save(tmp_path / "old")
+    state, tensors = read_checkpoint(tmp_path / "old")
+    renamed = {name.replace("class_head", "head"): tensor for name, tensor in tensors.items()}
+    write_checkpoint(
+        tmp_path / "old", {k: v for k, v in state.items() if k not in ("tensors", "digest")}, renamed
+    )
+    with pytest.raises(StudyError, match="another model"):
+        TrialTraining(make_config(), data, folds, seed=0).load(tmp_path / "old")
 
 
 def test_nothing_in_a_checkpoint_is_a_pickle(data, folds, make_config, tmp_path):
