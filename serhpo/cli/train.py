@@ -15,7 +15,7 @@ from serhpo.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from serhpo.search.prepare import Plan
 
-_NO_FIGURES = ("epoch", "trial", "decision", "elapsed", "seconds")
+_NO_FIGURES = ("epoch", "trial", "decision", "elapsed", "host", "seconds")
 """Fields of a ledger row that are no figures of the training."""
 
 

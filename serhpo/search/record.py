@@ -14,7 +14,8 @@ from serhpo.study import Study
 from serhpo.study.ledger import Ledger
 
 EpochRow = Mapping[str, Any]
-"""One ledger row: ``trial``, ``epoch``, the fields of an ``EpochResult``, and at a rung its ``decision``."""
+"""One ledger row: ``trial``, ``epoch``, the fields of an ``EpochResult``, ``elapsed``, the ``host`` that
+trained it, and at a rung its ``decision``."""
 
 
 class Record:

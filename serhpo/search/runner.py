@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
+from ray.tune.result import HOSTNAME
 
 from serhpo.cache import cache_folder
 from serhpo.cluster import connected, lost_process, trials_at_once
@@ -273,6 +274,7 @@ class _EpochWriter(tune.Callback):  # type: ignore[misc]
             self._record.fatal = self._record.fatal or result["storage_error"]
         if "epoch" not in result:
             return
-        row = {name: result[name] for name in LEDGER_FIELDS} | {"elapsed": round(self._budget.elapsed, 3)}
+        where = {"elapsed": round(self._budget.elapsed, 3), "host": result[HOSTNAME]}
+        row = {name: result[name] for name in LEDGER_FIELDS} | where
         if self._record.add(row):
             self._trained(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 import urllib.request
@@ -94,6 +95,7 @@ def test_status_agrees_with_journal_ledger_and_results(
     rows = [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
     keys = [(row["trial"], row["epoch"]) for row in rows]
     assert len(keys) == len(set(keys)) == document["epochs"]
+    assert {row["host"] for row in rows} == {platform.node()}
     results = {row["number"]: row for row in pq.read_table(folder / "results.parquet").to_pylist()}
     for trial in journal.trials:
         assert results[trial.number]["state"] == trial.state.name
