@@ -10,6 +10,7 @@ from typing import Any
 from serhpo import pareto
 from serhpo.study import Agreement, Study, TrialRecord, agreement
 from serhpo.study.choice import Values, biases, ties
+from serhpo.study.growth import growth
 
 STREAMS = "streams"
 """The parameter that names a trial's encoders."""
@@ -188,21 +189,20 @@ def compute(study: Study) -> Numbers:
     values, own = _complete(trials)
     tied = ties(values, own, study.objectives)
     trials = [replace(t, on_front=t.number in members, tie=t.number in tied) for t in trials]
-    ends = _ends(study, trials)
     baselines = study.baselines()
     saved = [study.settings.epochs - (trial.epoch or 0) for trial in trials if trial.state == "PRUNED"]
     return Numbers(
         objectives=study.objectives,
         trials=tuple(trials),
         knee=knee,
-        hypervolume=_hypervolume(trials, ends, study.objectives, clock),
+        hypervolume=_hypervolume(study, clock),
         rungs=tuple(_rung(epoch, trials) for epoch in study.settings.rungs),
         baselines=None if baselines is None else _baselines(baselines, metrics),
         baseline_trial=None if baselines is None else baselines.get("trial"),
         epochs=len(rows),
         epochs_of_complete=study.settings.epochs,
         epochs_unpruned=len(rows) + sum(saved),
-        last_end=max(ends.values(), default=None),
+        last_end=_last_end(study, trials),
         agreement=tuple(agreement(study)),
         biases=biases(values, own, study.objectives),
         seconds=sum(clock.seconds.values()),
@@ -291,31 +291,22 @@ def _front(
     return frozenset(members), None if knee is None else complete[knee].number
 
 
-def _ends(study: Study, trials: Sequence[Trial]) -> dict[int, datetime]:
-    """When each finished trial ended, in that order."""
+def _last_end(study: Study, trials: Sequence[Trial]) -> datetime | None:
+    """When the last of the finished trials ended."""
     finished = {trial.number for trial in trials if trial.state in FINISHED}
-    ends = {
-        frozen.number: frozen.datetime_complete.astimezone(UTC)  # Optuna's times are naive and local
-        for frozen in study.journal.get_trials(deepcopy=False)
-        if frozen.number in finished and frozen.datetime_complete is not None
-    }
-    return dict(sorted(ends.items(), key=lambda item: (item[1], item[0])))
+    return max(
+        (
+            frozen.datetime_complete.astimezone(UTC)  # Optuna's times are naive and local
+            for frozen in study.journal.get_trials(deepcopy=False)
+            if frozen.number in finished and frozen.datetime_complete is not None
+        ),
+        default=None,
+    )
 
 
-def _hypervolume(
-    trials: Sequence[Trial],
-    ends: Mapping[int, datetime],
-    objectives: Sequence[pareto.Objective],
-    clock: _Clock,
-) -> tuple[HypervolumeStep, ...]:
-    by_number = {trial.number: trial for trial in trials}
-    complete: list[list[float]] = []
+def _hypervolume(study: Study, clock: _Clock) -> tuple[HypervolumeStep, ...]:
     steps: list[HypervolumeStep] = []
-    for finished, number in enumerate(ends, start=1):
-        volume = steps[-1].hypervolume if steps else 0.0
-        if by_number[number].state == "COMPLETE":
-            complete.append([by_number[number].values[o.metric] for o in objectives])
-            volume = pareto.hypervolume(complete, objectives)
+    for finished, (number, volume) in enumerate(growth(study.ended(), study.objectives), start=1):
         before = (steps[-1].hours, steps[-1].trained) if steps else (None, 0.0)
         hours, trained = clock.ends.get(number, before)
         steps.append(HypervolumeStep(finished, number, volume, hours, trained))

@@ -21,7 +21,7 @@ from serhpo.config import home
 from serhpo.errors import StudyError, nearest
 from serhpo.study.fidelity import Agreement, agreement, agreement_sentence, kendall_tau
 from serhpo.study.folder import Study, require_new
-from serhpo.study.results import write_results
+from serhpo.study.results import results_table, write_results
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
 from serhpo.study.trial import STATES, TrialRecord
 
@@ -38,6 +38,7 @@ __all__ = [
     "known_studies",
     "open_study",
     "require_new",
+    "results_table",
     "studies_folder",
     "write_results",
 ]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serhpo import pareto
 from serhpo.config import read_yaml
 from serhpo.study.folder import Study
+from serhpo.study.growth import growth
 from serhpo.study.trial import TrialRecord
 
 ROWS = 10
@@ -143,17 +143,11 @@ class Overviews:
 
     def _growth(self, ended: list[TrialRecord]) -> tuple[float, int | None, int]:
         """Hypervolume, the trial that last moved it, and how many ended since."""
-        objectives = self._study.objectives
-        points: list[list[float]] = []
         volume, grown_by, stalled = 0.0, None, 0
-        for trial in ended:
+        for number, now in growth(ended, self._study.objectives):
             stalled += 1
-            if trial.state != "COMPLETE" or trial.values is None:
-                continue
-            points.append([trial.values[objective.metric] for objective in objectives])
-            now = pareto.hypervolume(points, objectives)
             if now > volume:
-                volume, grown_by, stalled = now, trial.number, 0
+                volume, grown_by, stalled = now, number, 0
         return volume, grown_by, stalled
 
     def _used(self) -> str:

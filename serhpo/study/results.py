@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,39 @@ from serhpo.files import replace_file
 from serhpo.study.folder import Study
 from serhpo.study.trial import TrialRecord
 
+_KINDS = {
+    "number": pa.int64(),
+    "state": pa.string(),
+    "epoch": pa.int64(),
+    "rung": pa.int64(),
+    "reason": pa.string(),
+}
+"""Columns every study has, whatever is in them; then come the objectives."""
+
 
 def write_results(study: Study) -> Path:
-    """Derive the table; parameters are columns named ``params.<parameter>``.
+    """Write the table of :func:`results_table` into the study's folder.
 
     Raises:
         StorageError: It cannot be written; an older one is intact.
     """
-    at_epoch = {(row["trial"], row["epoch"]): row for row in study.epochs()}
-    rows = [_flat(trial, at_epoch.get((trial.number, trial.epoch), {})) for trial in study.trials()]
-    columns = dict.fromkeys(name for row in rows for name in row)
     path = study.path / "results.parquet"
-    table = pa.table({name: _column(rows, name) for name in columns})
+    table = results_table(study)
     replace_file(path, lambda temporary: pq.write_table(table, temporary))
     return path
+
+
+def results_table(study: Study) -> pa.Table:
+    """One row a trial, by number: journal and ledger together.
+
+    Columns are ``number, state, epoch, rung, reason``, the objectives and everything else measured at
+    that epoch, and the parameters as ``params.<parameter>``, null where a trial does not have one.
+    """
+    at_epoch = {(row["trial"], row["epoch"]): row for row in study.epochs()}
+    rows = [_flat(trial, at_epoch.get((trial.number, trial.epoch), {})) for trial in study.trials()]
+    kinds = {**_KINDS, **{objective.metric: pa.float64() for objective in study.objectives}}
+    columns = {**kinds, **dict.fromkeys(name for row in rows for name in row if name not in kinds)}
+    return pa.table({name: column(rows, name, kind) for name, kind in columns.items()})
 
 
 def _flat(trial: TrialRecord, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,10 +57,10 @@ def _flat(trial: TrialRecord, row: Mapping[str, Any]) -> dict[str, Any]:
     return {**head, **ending, **measured, **(trial.values or {}), **params}
 
 
-def _column(rows: list[dict[str, Any]], name: str) -> pa.Array:
-    """Values of one column; as text where a parameter mixes kinds."""
+def column(rows: Sequence[Mapping[str, Any]], name: str, kind: pa.DataType | None = None) -> pa.Array:
+    """Values of one column of rows, of a kind if one is given; as text where values are of mixed kinds."""
     values = [row.get(name) for row in rows]
     kinds = {type(value) for value in values if value is not None}
-    if len(kinds) > 1 and kinds != {int, float}:
+    if kind is None and len(kinds) > 1 and kinds != {int, float}:
         values = [None if value is None else str(value) for value in values]
-    return pa.array(values)
+    return pa.array(values, kind)

@@ -366,6 +366,8 @@ def test_results_of_a_study_without_trials_and_again(tmp_path):
             "epoch": None,
             "rung": None,
             "reason": None,
+            "ua": None,
+            "ccc": None,
             "params.model.width": 16,
         }
     ]
