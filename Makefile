@@ -39,7 +39,7 @@ lock:
 	rm -rf $(VENV)-lock
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/pip install --quiet torch==2.13.0
-	$(VENV)-lock/bin/pip install --quiet hatchling editables '.[synth,dashboard,dev]'
+	$(VENV)-lock/bin/pip install --quiet hatchling editables '.[synth,dashboard,cluster,dev]'
 	@{ echo "# Made by \`make lock\`; installs with pip. Ranges and reasons stand in pyproject.toml."; \
 	   $(VENV)-lock/bin/pip freeze --exclude serhpo | sed 's/^\(torch==[^+]*\)+.*/\1/'; } > requirements.lock
 	rm -rf $(VENV)-lock
