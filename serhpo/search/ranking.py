@@ -1,6 +1,6 @@
 """Who survives a rung: rankings of trials on several objectives at once.
 
-A ranking answers whether a trial recorded at a rung belongs to the kept fraction
+A ranking answers which of the trials recorded at a rung belong to the kept fraction
 ``1 / reduction_factor``. The rule of halving (:mod:`serhpo.search.rungs`) does not know how. Objectives
 are scaled to their range over the rung, so that no unit weighs more than another.
 """
@@ -8,6 +8,7 @@ are scaled to their range over the rung, so that no unit weighs more than anothe
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,12 +26,15 @@ Losses = NDArray[np.float64]
 Order = NDArray[np.int64]
 """Row numbers, the best first."""
 
+Mask = NDArray[np.bool_]
+"""``(trials,)``: who goes on."""
+
 
 class Ranking(Protocol):
     """One way to tell who goes on."""
 
-    def survives(self, losses: Losses, index: int, quota: float) -> bool:
-        """Whether row ``index``, which is finite, is among the best ``quota`` rows."""
+    def kept(self, losses: Losses, quota: float) -> Mask:
+        """Which rows are among the best ``quota``; what it says of a row that is not finite means nothing."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,18 @@ class NonDominated:
 
     spread: Callable[[Losses], Order]
 
-    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+    def kept(self, losses: Losses, quota: float) -> Mask:
         """See :class:`Ranking`. O(n log n) for two objectives."""
         ranks = pareto.loss_ranks(losses)
-        ahead = int((ranks < ranks[index]).sum())
-        if ahead >= quota:
-            return False
-        members = np.flatnonzero(ranks == ranks[index])
-        if ahead + len(members) <= quota:
-            return True
-        order = members[self.spread(scaled(losses)[members])]
-        return ahead + int(np.flatnonzero(order == index)[0]) < quota
+        sizes = np.bincount(ranks)
+        ends = np.cumsum(sizes)
+        mask: Mask = (ends <= quota)[ranks]
+        divided = int(np.searchsorted(ends, quota, side="right"))
+        room = math.ceil(quota - (ends - sizes)[divided]) if divided < len(ends) else 0
+        members = np.flatnonzero(ranks == divided)
+        if room > 0 and np.isfinite(losses[members]).all():
+            mask[members[self.spread(scaled(losses)[members])[:room]]] = True
+        return mask
 
 
 @dataclass(frozen=True)
@@ -58,28 +63,29 @@ class Single:
 
     column: int
 
-    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+    def kept(self, losses: Losses, quota: float) -> Mask:
         """See :class:`Ranking`."""
-        return int((losses[:, self.column] < losses[index, self.column]).sum()) < quota
+        return ahead(losses[:, self.column]) < quota
 
 
 @dataclass(frozen=True)
 class Scalarised:
     """The plain sum of all objectives, each scaled to its range over the rung."""
 
-    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+    def kept(self, losses: Losses, quota: float) -> Mask:
         """See :class:`Ranking`."""
-        sums = scaled(losses).sum(axis=1).round(12)  # equal sums are equal whatever was added first
-        return int((sums < sums[index]).sum()) < quota
+        # Equal sums are equal whatever was added first.
+        return ahead(scaled(losses).sum(axis=1).round(12)) < quota
 
 
 @dataclass(frozen=True)
 class Either:
     """Kept when among the best in at least one single objective."""
 
-    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+    def kept(self, losses: Losses, quota: float) -> Mask:
         """See :class:`Ranking`."""
-        return bool(((losses < losses[index]).sum(axis=0) < quota).any())
+        best: Mask = np.any([ahead(column) < quota for column in losses.T], axis=0)
+        return best
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,10 @@ class Union:
 
     members: tuple[Ranking, ...]
 
-    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+    def kept(self, losses: Losses, quota: float) -> Mask:
         """See :class:`Ranking`."""
-        return any(member.survives(losses, index, quota) for member in self.members)
+        by_any: Mask = np.any([member.kept(losses, quota) for member in self.members], axis=0)
+        return by_any
 
 
 @dataclass(frozen=True)
@@ -115,9 +122,14 @@ class Adaptive:
         """
         return self.strict if agreement >= self.least else self.lenient
 
-    def survives(self, losses: Losses, index: int, quota: float) -> bool:
+    def kept(self, losses: Losses, quota: float) -> Mask:
         """See :class:`Ranking`; without any knowledge about curves."""
-        return self.lenient.survives(losses, index, quota)
+        return self.lenient.kept(losses, quota)
+
+
+def ahead(column: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For every row, how many of its column are smaller."""
+    return np.searchsorted(np.sort(column), column, side="left")
 
 
 def scaled(losses: Losses) -> Losses:

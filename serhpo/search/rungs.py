@@ -131,7 +131,7 @@ class Rungs:
             rung=rung.epoch,
             rank=int(pareto.loss_ranks(losses)[index]),
             recorded=recorded,
-            keep=control or (finite and self._ranking_at(rung).survives(losses, index, quota)),
+            keep=control or (finite and bool(self._ranking_at(rung).kept(losses, quota)[index])),
             control=control,
         )
 
