@@ -1,4 +1,4 @@
-"""Standard errors of UA and mean CCC, by leaving out speakers or by redrawing utterances.
+"""Standard errors of UA and mean CCC, of one model or of the difference of two on the same utterances.
 
 Both figures are functions of sums over utterances, so every replicate is one row of weights times one
 table of per-utterance (or per-speaker) terms: no replicate is computed from scratch.
@@ -68,6 +68,53 @@ def standard_errors(
     )
 
 
+def influence(
+    labels: Array, predicted: Array, dimensions: Array, targets: Array, speakers: Array, classes: int
+) -> dict[str, FloatArray]:
+    """What each speaker has to do with UA and mean CCC; below five speakers, each utterance.
+
+    Both figures as linear functions of the weights of utterances around equal ones, the infinitesimal
+    jackknife (Jaeckel 1972; Efron 1982, "The jackknife, the bootstrap and other resampling plans", ch. 6).
+    The difference of two models' values is the influence on the difference of their figures, which
+    :func:`paired_error` turns into its standard error.
+
+    Args:
+        labels: ``[n]``, −1 = none.
+        predicted: ``[n]`` class indices.
+        dimensions: ``[n, D]`` predictions.
+        targets: ``[n, D]`` ratings, NaN = none.
+        speakers: ``[n]``.
+        classes: Number of classes.
+
+    Returns:
+        ``ua`` and ``ccc``, each ``[speakers]`` in the order of their names or ``[n]``, of sum 0.
+    """
+    terms = _terms(labels, predicted, dimensions, targets, classes)
+    sums = terms.sum(axis=0)
+    cells = classes * classes
+    names, owner = np.unique(speakers, return_inverse=True)
+    if len(names) >= JACKKNIFE_SPEAKERS:
+        per_speaker = np.zeros((len(names), terms.shape[1]))
+        np.add.at(per_speaker, owner, terms)
+        terms = per_speaker
+    return {
+        "ua": terms[:, :cells] @ _ua_gradient(sums[:cells], classes),
+        "ccc": terms[:, cells:] @ _mean_ccc_gradient(sums[cells:]),
+    }
+
+
+def paired_error(one: Array, other: Array) -> float:
+    """Standard error of the difference of a figure between two models on the same utterances.
+
+    Args:
+        one: ``[m]``, the first model's :func:`influence` on the figure.
+        other: ``[m]``, the second one's.
+    """
+    count = len(one)
+    difference = np.asarray(one, dtype=np.float64) - other
+    return float(np.sqrt(count / (count - 1) * difference @ difference)) if count > 1 else 0.0
+
+
 def _terms(labels: Array, predicted: Array, dimensions: Array, targets: Array, classes: int) -> FloatArray:
     """``[n, classes² + 6·D]``: cell of the confusion matrix, then 1, x, y, x², y², xy per dimension."""
     cells = np.zeros((len(labels), classes * classes))
@@ -91,12 +138,35 @@ def _ua(sums: FloatArray, classes: int) -> FloatArray:
     return _divide(recalls.sum(axis=1), (totals > 0).sum(axis=1))
 
 
+def _ua_gradient(sums: FloatArray, classes: int) -> FloatArray:
+    """Derivatives of UA by the cells of the confusion matrix."""
+    matrix = sums.reshape(classes, classes)
+    totals = matrix.sum(axis=1, keepdims=True)
+    safe = np.maximum(totals, 1)
+    gradient: FloatArray = (totals > 0) * (np.eye(classes) - np.diagonal(matrix)[:, None] / safe) / safe
+    return gradient.ravel() / max(1, int(np.count_nonzero(totals)))
+
+
 def _mean_ccc(sums: FloatArray) -> FloatArray:
     count, x, y, xx, yy, xy = np.moveaxis(sums.reshape(len(sums), -1, 6), 2, 0)
     joint = count * xy - x * y
     denominator = count * xx - x * x + count * yy - y * y + (x - y) ** 2
     ccc = np.divide(2 * joint, denominator, out=np.zeros_like(joint), where=denominator > 1e-12)
     return _divide(ccc.sum(axis=1), (count > 0).sum(axis=1))
+
+
+def _mean_ccc_gradient(sums: FloatArray) -> FloatArray:
+    """Derivatives of the mean CCC by each dimension's six sums; 0 where its CCC is 0 by definition."""
+    count, x, y, xx, yy, xy = (table := sums.reshape(-1, 6)).T
+    none = np.zeros_like(count)
+    joint = np.stack([xy, -y, -x, none, none, count], axis=1)
+    scale = np.stack([xx + yy, -2 * y, -2 * x, count, count, none], axis=1)
+    denominator = count * (xx + yy) - 2 * x * y
+    usable = (denominator > 1e-12)[:, None]
+    safe = np.where(usable, denominator[:, None], 1.0)
+    ccc = 2 * (count * xy - x * y)[:, None] / safe
+    gradient: FloatArray = usable * (2 * joint - ccc * scale) / safe
+    return gradient.ravel() / max(1, int(np.count_nonzero(table[:, 0])))
 
 
 def _divide(total: Array, count: Array) -> FloatArray:
