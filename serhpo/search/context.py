@@ -35,6 +35,7 @@ class TrialContext:
         threads: CPU threads of a trial.
         epoch_limit_s: Seconds an epoch may take.
         device: Where trials train: ``cpu``, or ``cuda`` where trials were given GPUs.
+        noise_at: Epochs at which a trial leaves how noisy its figures are.
         remote: Where a machine that lacks cache files gets them.
     """
 
@@ -46,6 +47,7 @@ class TrialContext:
     threads: int
     epoch_limit_s: float
     device: str
+    noise_at: tuple[int, ...] = ()
     remote: RemoteStore | None = None
 
     def about(self) -> dict[str, Any]:

@@ -209,6 +209,7 @@ def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Shard, ...]:
 def make_context(plan: Plan, shards: Shards, trials: Path, remote: RemoteStore | None = None) -> TrialContext:
     """What the trials of a study share, whose folders lie in ``trials``."""
     settings = plan.space.search
+    rungs = rung_levels(settings.epochs, settings.grace_period, settings.reduction_factor)
     return TrialContext(
         corpus=plan.corpus,
         folds=plan.folds,
@@ -218,6 +219,7 @@ def make_context(plan: Plan, shards: Shards, trials: Path, remote: RemoteStore |
         threads=settings.cpus_per_trial,
         epoch_limit_s=settings.epoch_limit_s,
         device="cuda" if settings.gpus_per_trial else "cpu",
+        noise_at=tuple(rungs) if settings.noise else (),
         remote=remote,
     )
 

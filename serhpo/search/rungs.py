@@ -8,15 +8,15 @@ waits for a rung to fill.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from serhpo import pareto
-from serhpo.search.ranking import Adaptive, Ranking, make_ranking
+from serhpo.search.ranking import Adaptive, Losses, Mask, Ranking, make_ranking, scaled
 from serhpo.search.settings import SearchSettings
 from serhpo.study import kendall_tau
 
@@ -25,6 +25,9 @@ FEWEST = 8
 
 LATEST = 100
 """No more than so many are looked at, the latest: a sampler moves on, and the cost stays the same."""
+
+Noise: TypeAlias = Callable[[int, int, int], Sequence[float] | None]
+"""``noise(trial, other, rung)``: standard error of their difference per objective; None if not known."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Decision:
         recorded: Trials recorded at the rung, this one included.
         keep: Whether the trial goes on.
         control: It goes on whatever its rank, to tell how far early values can be trusted.
+        noise: It goes on because it is not worse than the last survivor beyond noise.
     """
 
     trial: int
@@ -46,6 +50,7 @@ class Decision:
     recorded: int
     keep: bool
     control: bool = False
+    noise: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What the ledger's line of that trial and epoch says about it."""
@@ -65,17 +70,24 @@ class Rungs:
     Args:
         objectives: What trials are compared on.
         settings: The space's ``search`` section.
+        noise: Trials are cut only beyond it; None to go by the values alone.
 
     Attributes:
         objectives: As given.
         epochs: Epochs of a trial that is never stopped.
     """
 
-    def __init__(self, objectives: Sequence[pareto.Objective], settings: SearchSettings) -> None:
+    def __init__(
+        self,
+        objectives: Sequence[pareto.Objective],
+        settings: SearchSettings,
+        noise: Noise | None = None,
+    ) -> None:
         self.objectives = tuple(objectives)
         self.epochs = settings.epochs
         self._reduction_factor = settings.reduction_factor
         self._ranking = make_ranking(settings.ranking, objectives)
+        self._noise = noise
         self._control_places = control_places(settings.trials, settings.controls)
         self._controls: set[int] = set()
         levels = rung_levels(settings.epochs, settings.grace_period, settings.reduction_factor)
@@ -126,14 +138,40 @@ class Rungs:
         finite = bool(np.isfinite(losses[index]).all())
         control = finite and (trial in self._controls or (first and recorded in self._control_places))
         quota = max(1.0, recorded / self._reduction_factor)
+        ranking = self._ranking_at(rung)
+        kept = np.isfinite(losses).all(axis=1) & ranking.kept(losses, quota)
+        good = control or bool(kept[index])
+        level = finite and not good and self._level_with_the_last(rung, trial, losses, kept, quota, ranking)
         return Decision(
             trial=trial,
             rung=rung.epoch,
             rank=int(pareto.loss_ranks(losses)[index]),
             recorded=recorded,
-            keep=control or (finite and bool(self._ranking_at(rung).kept(losses, quota)[index])),
+            keep=good or level,
             control=control,
+            noise=level,
         )
+
+    def _level_with_the_last(
+        self, rung: _Rung, trial: int, losses: Losses, kept: Mask, quota: float, ranking: Ranking
+    ) -> bool:
+        """Whether a trial that falls out would go on if it were better by one standard error.
+
+        Of its difference, that is, to the last survivor: the nearest of those kept, objectives scaled to
+        their range; with a single objective the last one of them.
+        """
+        if self._noise is None or not kept.any():
+            return False
+        points = scaled(losses)
+        index, survivors = len(losses) - 1, np.flatnonzero(kept)
+        distances = np.linalg.norm(points[survivors] - points[index], axis=1)
+        last = list(rung.values)[survivors[int(np.argmin(distances))]]
+        errors = self._noise(trial, last, rung.epoch)
+        if errors is None:
+            return False
+        lifted = losses.copy()
+        lifted[index] -= errors
+        return bool(ranking.kept(lifted, quota)[index])
 
     def _ranking_at(self, rung: _Rung) -> Ranking:
         if not isinstance(self._ranking, Adaptive):

@@ -24,6 +24,7 @@ from serhpo.search.context import TrialContext
 from serhpo.search.ending import SearchOver, StopWhen, interruptible
 from serhpo.search.estimate import Estimate, Remaining
 from serhpo.search.machines import require_shared
+from serhpo.search.noise import PairedErrors
 from serhpo.search.record import Record
 from serhpo.search.rungs import Rungs
 from serhpo.search.sampler import StudySearch
@@ -91,7 +92,8 @@ def run(
         if resume is not None:
             study.count_resume(resume.get("trials", study.asked), limits)
         listener.phase("starting Ray workers")
-        record = Record(study, Rungs(study.objectives, space.search))
+        noise = PairedErrors(study, listener.phase) if space.search.noise else None
+        record = Record(study, Rungs(study.objectives, space.search, noise))
         search = _Search(study, space, context, listener, record, interrupted)
         try:
             search.fit(scratch)

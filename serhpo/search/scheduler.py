@@ -27,6 +27,9 @@ class ParetoASHA(FIFOScheduler):  # type: ignore[misc]
         self._rungs = rungs
         self._errors = {} if errors is None else errors
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FIFOScheduler, ()  # for Tune's snapshot, which nobody reads
+
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Refuse a single metric: this scheduler ranks on the study's objectives.
 

@@ -28,6 +28,8 @@ class SearchSettings(Config):
             compares on that one alone.
         controls: Trials that are never pruned, spread over the search, at most one in twenty: they show
             how well values at a rung foretell final ones.
+        noise: ``paired``: a trial is cut only if it is worse than the last survivor of its rung by more than
+            one standard error of their difference on the same validation utterances.
         sampler: Who proposes: Optuna's multi-objective TPE, Gaussian process, NSGA-II or NSGA-III, uniform
             random, a scrambled Sobol sequence (``qmc``), or every point of a finite space in turn (``grid``).
         startup_trials: Random trials before TPE or the Gaussian process learns from what it has seen.
@@ -51,6 +53,7 @@ class SearchSettings(Config):
         "adaptive", "union", "either", "epsilon_net", "crowding", "hypervolume", "scalarised", "ua", "ccc"
     ] = "adaptive"
     controls: int = Field(3, ge=0)
+    noise: Literal["paired"] | None = None
     sampler: Literal["tpe", "gp", "nsga2", "nsga3", "random", "qmc", "grid"] = "tpe"
     startup_trials: int = Field(20, ge=1)
     concurrent: int | None = Field(None, ge=1)

@@ -24,6 +24,7 @@ from serhpo.cache import FeatureStore
 from serhpo.errors import SerhpoError, StorageError, StudyError
 from serhpo.features import Extractor
 from serhpo.search.context import HUNG, TrialContext
+from serhpo.search.noise import write_influences
 from serhpo.training.config import TrialConfig
 from serhpo.training.trainer import TrialTraining
 
@@ -82,6 +83,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         # A checkpoint may be ahead of the ledger, where a process died in between.
         if self._reported == self._training.epoch:
             self._training.run_epoch()
+            if self._training.epoch in self._context.noise_at:
+                write_influences(self._folder, self._training.epoch, self._training.influences())
             if self._training.best_epoch == self._training.epoch:
                 self._training.save(self._folder / "best")
             self._training.save(self._folder / "last")  # last: who finds it finds its best, too

@@ -9,7 +9,7 @@ What lies in it::
     epochs.jsonl    every epoch of every trial
     baselines.json  the rows every front is read beside
     results.parquet one row a trial, derived from journal and ledger
-    trials/N/       configuration and checkpoints of one trial
+    trials/N/       configuration, checkpoints, and noise at its rungs, of one trial
     report.html     the picture
 """
 

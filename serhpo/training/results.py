@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from serhpo.metrics import CccSums, confusion, macro_f1, ua, wa
 from serhpo.training.data import TrainingData
-from serhpo.training.uncertainty import standard_errors
+from serhpo.training.uncertainty import influence, standard_errors
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -133,3 +133,16 @@ def measure(predictions: Predictions, data: TrainingData, seed: int) -> dict[str
         "se_ua": se_ua,
         "se_ccc": se_ccc,
     }
+
+
+def influences(predictions: Predictions, data: TrainingData) -> dict[str, npt.NDArray[np.float64]]:
+    """:func:`serhpo.training.uncertainty.influence` of predictions on their UA and mean CCC."""
+    rows = predictions.utterances
+    return influence(
+        data.labels[rows],
+        predictions.log_probabilities.argmax(axis=1),
+        predictions.dimensions,
+        data.dimensions[rows],
+        data.speakers[rows],
+        len(data.classes),
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from serhpo.config import parse
@@ -23,7 +24,7 @@ from serhpo.training.config import TrialConfig
 from serhpo.training.data import TrainingData
 from serhpo.training.device import seed_of
 from serhpo.training.fold import FoldTraining
-from serhpo.training.results import EpochResult, Predictions, measure
+from serhpo.training.results import EpochResult, Predictions, influences, measure
 
 
 class TrialTraining:
@@ -97,6 +98,10 @@ class TrialTraining:
         if self._predictions is None:
             raise RuntimeError("run an epoch first")
         return self._predictions
+
+    def influences(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Of the last epoch's predictions, see :func:`serhpo.training.results.influences`."""
+        return influences(self.predictions(), self._data)
 
     @property
     def best_epoch(self) -> int:

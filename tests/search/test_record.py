@@ -58,6 +58,7 @@ def test_a_reopened_record_stands_where_the_last_one_ended(study):
         "recorded": 2,
         "keep": False,
         "control": False,
+        "noise": False,
     }
 
 

@@ -1,10 +1,11 @@
 import math
+import pickle
 from types import SimpleNamespace
 
 import pytest
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from serhpo.errors import SerhpoError
 from serhpo.pareto import standard_objectives
@@ -83,6 +84,12 @@ def test_tune_knows_neither_a_metric_nor_buffered_results_of_it(scheduler):
     assert scheduler.metric is None
     assert not scheduler.supports_buffered_results
     assert isinstance(scheduler.debug_string(), str)
+
+
+def test_a_scheduler_in_a_snapshot_is_none_of_ours():
+    noise = lambda trial, other, rung: None  # noqa: E731  (what cannot be pickled)
+    scheduler = ParetoASHA(Rungs(standard_objectives(4), SearchSettings(), noise))
+    assert type(pickle.loads(pickle.dumps(scheduler))) is FIFOScheduler
 
 
 def test_tune_accepts_the_result_of_a_trial_that_has_no_metrics(scheduler, drive):

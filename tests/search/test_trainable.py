@@ -5,11 +5,13 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from safetensors.numpy import load_file
 
 from serhpo.errors import StorageError
 from serhpo.search.trainable import TrialTrainable
 from serhpo.training.checkpoint import read_checkpoint
 from serhpo.training.trainer import TrialTraining
+from serhpo.training.uncertainty import paired_error
 from tests.training.conftest import FOLDS, make_config, make_data
 
 CONFIG = make_config(streams=("mfcc",), epochs=4)
@@ -20,11 +22,12 @@ def worker(tmp_path):
     """Makes a process' worth of trainable, at the trial ``number`` with ``known`` epochs in the ledger."""
     data = make_data(per_speaker=8, streams=("mfcc",))
 
-    def make(known=0, number=7):
+    def make(known=0, number=7, noise_at=()):
         trainable = TrialTrainable.__new__(TrialTrainable)
         trainable._context = SimpleNamespace(
             trials=tmp_path,
             epoch_limit_s=600.0,
+            noise_at=noise_at,
             about=lambda: {"corpus": "/data"},
             training=lambda config, seed, stores: TrialTraining(config, data, FOLDS, seed),
         )
@@ -80,6 +83,30 @@ def test_a_kill_between_the_two_checkpoints_keeps_the_best(worker, tmp_path, mon
     best = max(results, key=lambda result: result["ua"] + result["ccc"])["epoch"]
     assert epoch_of(tmp_path / "7" / "best") == best
     assert epoch_of(tmp_path / "7" / "last") == 4
+
+
+def test_a_trial_leaves_its_noise_at_the_rungs_before_it_reports(worker, tmp_path, monkeypatch):
+    saved = []
+    save = TrialTraining.save
+
+    def watched(training, folder):
+        saved.append((folder.name, sorted(path.name for path in (tmp_path / "7").glob("rung-*"))))
+        save(training, folder)
+
+    monkeypatch.setattr(TrialTraining, "save", watched)
+    trainable = worker(noise_at=(1, 3))
+    results = [trainable.step() for _ in range(4)]
+    assert [files for name, files in saved if name == "last"] == [
+        ["rung-1.safetensors"],
+        ["rung-1.safetensors"],
+        ["rung-1.safetensors", "rung-3.safetensors"],
+        ["rung-1.safetensors", "rung-3.safetensors"],
+    ]
+    left = load_file(tmp_path / "7" / "rung-3.safetensors")
+    # Four speakers, so an utterance each; of a model and one without noise it is the model's own error.
+    alone = {name: paired_error(values, 0 * values) for name, values in left.items()}
+    assert alone == pytest.approx({"ua": results[2]["se_ua"], "ccc": results[2]["se_ccc"]}, rel=0.3)
+    assert len(left["ua"]) == 32
 
 
 def test_a_trial_that_raises_says_why_and_leaves_its_traceback(worker, tmp_path, monkeypatch):

@@ -1,0 +1,69 @@
+"""How sure the difference of two trials at a rung is: the standard error of their paired difference.
+
+A worker leaves, beside its checkpoint and before it reports, what each speaker or utterance has to do
+with the trial's figures (:func:`serhpo.training.uncertainty.influence`); the driver takes the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from serhpo.files import replace_file
+from serhpo.study import Study
+from serhpo.training.uncertainty import paired_error
+
+Influences = Mapping[str, NDArray[Any]]
+
+
+def write_influences(folder: Path, epoch: int, influences: Influences) -> None:
+    """Keep a trial's influences at a rung in its folder.
+
+    Raises:
+        StorageError: They cannot be written.
+    """
+    content = save({name: values.astype(np.float32) for name, values in influences.items()})
+    replace_file(_file(folder, epoch), lambda path: path.write_bytes(content))
+
+
+class PairedErrors:
+    """Standard errors of differences between two trials of a study.
+
+    Args:
+        study: The study.
+        say: Told, once, when there are trials whose noise is not known.
+    """
+
+    def __init__(self, study: Study, say: Callable[[str], None]) -> None:
+        self._study = study
+        self._say = say
+        self._said = False
+        self._influences = lru_cache(maxsize=1024)(self._read)
+
+    def __call__(self, trial: int, other: int, rung: int) -> list[float] | None:
+        """One per objective, 0 where one has no noise; None where a trial's influences are not known."""
+        one, two = (self._influences(number, rung) for number in (trial, other))
+        if one is None or two is None:
+            if not self._said:
+                self._say("search.noise: some trials left no noise at their rungs; they are cut without it")
+                self._said = True
+            return None
+        metrics = [objective.metric for objective in self._study.objectives]
+        return [paired_error(one[metric], two[metric]) if metric in one else 0.0 for metric in metrics]
+
+    def _read(self, number: int, rung: int) -> Influences | None:
+        try:
+            return load(_file(self._study.trial_folder(number), rung).read_bytes())
+        except (OSError, SafetensorError, ValueError):
+            return None  # of an older version, or damaged: a decision without it is no catastrophe
+
+
+def _file(folder: Path, epoch: int) -> Path:
+    return folder / f"rung-{epoch}.safetensors"
