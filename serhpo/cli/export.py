@@ -59,6 +59,12 @@ def export(
 def predict(
     model: Annotated[Path, typer.Argument(help="An exported model.")],
     audio: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also draw where the model looked: an .html file, or .png or .pdf of one recording."
+        ),
+    ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: console.JsonOption = False,
 ) -> None:
@@ -68,8 +74,14 @@ def predict(
     if not (model / "config.json").is_file():
         raise UsageError("No exported model here", where=model, hint="serhpo export STUDY FOLDER")
     files = list(_recordings(audio))
+    if explain is not None:
+        from serhpo.report import check_pictures
+
+        check_pictures(explain, len(files))
     loaded = EmotionModel.from_pretrained(str(model))
     done, problems = _predictions(loaded, files)
+    if explain is not None and done:
+        _draw(loaded, model.name, done, explain)
     if as_json:
         wrong = [{"audio": problem.file, "what": problem.what} for problem in problems]
         answers = [asdict(one) for one in done]
@@ -104,6 +116,27 @@ def _predictions(model: EmotionModel, files: list[Path]) -> tuple[list[Predictio
                 problems.append(Problem(error.what, file=str(file)))
             update(number, len(files))
     return done, problems
+
+
+def _draw(model: EmotionModel, name: str, done: list[Prediction], path: Path) -> None:
+    """Draw where the model looked in recordings that it could hear."""
+    from serhpo.corpus.audio import SAMPLE_RATE, read_audio
+    from serhpo.report import Picture, loudness, write_pictures
+
+    pictures = []
+    with console.progress("looking", "recordings") as update:
+        for number, one in enumerate(done, start=1):
+            heard = loudness(read_audio(Path(one.audio)), SAMPLE_RATE)
+            seen = model.explain(one.audio)[1]
+            pictures.append(Picture(Path(one.audio).name, _in_words(one), seen, heard))
+            update(number, len(done))
+    console.say(f"drawn: {write_pictures(name, pictures, path)}")
+
+
+def _in_words(one: Prediction) -> str:
+    classes = sorted(one.probabilities.items(), key=lambda item: -item[1])
+    ratings = [f"{name} {value:.2f}" for name, value in one.ratings.items()]
+    return ", ".join([*(f"{name} {share:.2f}" for name, share in classes), *ratings])
 
 
 def _print_table(done: list[Prediction]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
+from numpy.typing import NDArray
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -20,8 +22,10 @@ from serhpo.config import Config, parse, read_yaml
 from serhpo.corpus.audio import read_audio
 from serhpo.corpus.table import DIMENSIONS
 from serhpo.errors import ConfigError, StorageError
-from serhpo.model.joint import JointModel, StreamInput
+from serhpo.model.attended import Attended, attended, mean
+from serhpo.model.joint import JointOutput
 from serhpo.training.config import TrialConfig
+from serhpo.training.networks import fold_networks
 
 FORMAT = 1
 WEIGHTS, SETTINGS, CARD = "model.safetensors", "config.json", "README.md"
@@ -85,23 +89,8 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, settings: ModelSettings, tensors: dict[str, Tensor], card: str = "") -> None:
         self.settings, self.card = settings, card
-        config = settings.trial
-        streams = {
-            stream: StreamInput.of(config.features[stream], config.features[stream].channels)
-            for stream in config.streams
-        }
-        self._networks = []
-        for index in range(len(settings.folds)):
-            network = JointModel(config.model, streams, len(settings.classes))
-            prefix = f"folds.{index}."
-            own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            try:
-                network.load_state_dict(own)
-            except RuntimeError as error:
-                raise ConfigError(
-                    "The weights are not those of the configuration", got=str(error).splitlines()[0]
-                ) from error
-            self._networks.append(network.eval())
+        folds, classes = len(settings.folds), len(settings.classes)
+        self._networks = fold_networks(settings.trial, classes, folds, tensors)
 
     def predict(self, audio: Path | str) -> Prediction:
         """Emotion and ratings of one recording of any sample rate and number of channels.
@@ -109,7 +98,20 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
         Raises:
             AudioError: It cannot be read.
         """
-        log_probabilities, dimensions = self.outputs(Path(audio))
+        return self._prediction(audio, self._answers(read_audio(Path(audio))))
+
+    def explain(self, audio: Path | str) -> tuple[Prediction, Attended]:
+        """Like :meth:`predict`, and where the networks looked, on average over them.
+
+        Raises:
+            AudioError: It cannot be read.
+        """
+        answers = self._answers(read_audio(Path(audio)), explain=True)
+        looks = [attended(answer.explanation) for answer in answers if answer.explanation is not None]
+        return self._prediction(audio, answers), mean(looks)
+
+    def _prediction(self, audio: Path | str, answers: Sequence[JointOutput]) -> Prediction:
+        log_probabilities, dimensions = _side_by_side(answers)
         probabilities = log_probabilities.exp().mean(dim=0).tolist()
         ratings = {}
         if self.settings.dimensions is not None:
@@ -119,7 +121,6 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
         by_class = dict(zip(self.settings.classes, probabilities, strict=True))
         return Prediction(str(audio), max(by_class, key=by_class.__getitem__), by_class, ratings)
 
-    @torch.inference_mode()
     def outputs(
         self, audio: Path, start: float | None = None, end: float | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -132,7 +133,11 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
         Raises:
             AudioError: It cannot be read.
         """
-        samples = read_audio(audio, start, end)
+        return _side_by_side(self._answers(read_audio(audio, start, end)))
+
+    @torch.inference_mode()
+    def _answers(self, samples: NDArray[np.float32], explain: bool = False) -> list[JointOutput]:
+        """What each fold's network says about 16 kHz samples."""
         batch, lengths = {}, {}
         for stream in self.settings.trial.streams:
             extractor = self.settings.trial.features[stream]
@@ -140,9 +145,7 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
             frames = stored.astype(np.float32) * SCALE[extractor.storage]
             batch[stream] = torch.from_numpy(frames)[None]
             lengths[stream] = torch.tensor([len(frames)])
-        answers = [network(batch, lengths) for network in self._networks]
-        logits = torch.cat([answer.logits for answer in answers])
-        return logits.log_softmax(dim=1), torch.cat([answer.dimensions for answer in answers])
+        return [network(batch, lengths, explain) for network in self._networks]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         tensors = {
@@ -183,3 +186,9 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
             raise ConfigError(f"The weights cannot be read: {error}", where=folder / WEIGHTS) from error
         card = folder / CARD
         return cls(settings, tensors, card.read_text(encoding="utf-8") if card.is_file() else "")
+
+
+def _side_by_side(answers: Sequence[JointOutput]) -> tuple[Tensor, Tensor]:
+    """Log-probabilities ``[F, K]`` and dimensions ``[F, 3]`` of all networks."""
+    logits = torch.cat([answer.logits for answer in answers])
+    return logits.log_softmax(dim=1), torch.cat([answer.dimensions for answer in answers])

@@ -13,6 +13,7 @@ from serhpo.export.model import EmotionModel, ModelSettings
 from serhpo.study import Study
 from serhpo.training.checkpoint import read_checkpoint
 from serhpo.training.config import TrialConfig
+from serhpo.training.networks import network_tensors
 
 
 def export_trial(study: Study, number: int, out: Path) -> EmotionModel:
@@ -63,9 +64,7 @@ def export_trial(study: Study, number: int, out: Path) -> EmotionModel:
             "protocol": study.settings.protocol.name,
         },
     )
-    prefix = ".model."
-    weights = {name.replace(prefix, ".", 1): t for name, t in tensors.items() if prefix in name}
-    model = EmotionModel(settings, weights, model_card(study, trial, corpus, settings))
+    model = EmotionModel(settings, network_tensors(tensors), model_card(study, trial, corpus, settings))
     try:
         model.save_pretrained(out)
     except OSError as error:

@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from serhpo.config import read_yaml
 from serhpo.report.curve_figures import curve_figure, hypervolume_figure, hypervolume_hours_figure
 from serhpo.report.front_figure import front_figure
+from serhpo.report.look_figures import profile_figure
+from serhpo.report.looks import Look, looks
 from serhpo.report.marginals import Effect, effects
 from serhpo.report.numbers import Numbers, compute
 from serhpo.report.outcome_figures import ratings_figure
@@ -29,6 +31,8 @@ class Content:
         effects: What settings went together with.
         outcomes: Of chosen trials.
         missing_outcomes: Why there are none; empty where there are.
+        looks: Where chosen trials look.
+        missing_looks: Why some or all are missing.
         gpus: Of a trial.
         figures: By name, None where there is nothing to draw.
     """
@@ -38,6 +42,8 @@ class Content:
     effects: tuple[Effect, ...]
     outcomes: tuple[Outcome, ...]
     missing_outcomes: str
+    looks: tuple[Look, ...]
+    missing_looks: str
     gpus: float
     figures: Mapping[str, go.Figure | None]
 
@@ -54,6 +60,7 @@ def collect(study: Study) -> Content:
     trials = tuple(replace(trial, folds=folds.get(trial.number, {})) for trial in numbers.trials)
     numbers = replace(numbers, trials=trials)
     shown = tuple(outcome for outcome in found if outcome.number in chosen(numbers))
+    seen, unseen = looks(study, chosen(numbers))
     shares, worth = importances(study), effects(numbers)
     search = read_yaml(study.path / "space.yaml").get("search") or {}
     gpus = float(search.get("gpus_per_trial") or 0.0)
@@ -67,5 +74,6 @@ def collect(study: Study) -> Content:
         "lambda": lambda_figure(numbers),
         "weights": weights_figure(numbers),
         **{f"ratings-{outcome.number}": ratings_figure(outcome) for outcome in shown},
+        **{f"looks-{look.number}": profile_figure(look) for look in seen},
     }
-    return Content(numbers, shares, worth, shown, missing, gpus, figures)
+    return Content(numbers, shares, worth, shown, missing, seen, unseen, gpus, figures)

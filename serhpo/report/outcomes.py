@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serhpo.corpus import read_corpus
 from serhpo.corpus.folds import taking_part
-from serhpo.corpus.table import DIMENSIONS
+from serhpo.corpus.table import DIMENSIONS, Corpus
 from serhpo.errors import SerhpoError
 from serhpo.metrics import ccc, confusion, ua
 from serhpo.report.numbers import Numbers
@@ -62,17 +62,26 @@ def outcomes(study: Study, numbers: Iterable[int]) -> tuple[tuple[Outcome, ...],
         return (), f"corpus or checkpoint cannot be read ({getattr(error, 'what', error)})"
 
 
+def study_corpus(study: Study) -> Corpus:
+    """The corpus a study was made on, the utterances that take part.
+
+    Raises:
+        SerhpoError: It cannot be read any more, or has changed.
+    """
+    settings = study.settings
+    corpus = taking_part(read_corpus(Path(settings.corpus), settings.reading), settings.protocol)
+    if corpus.digest != study.lock["corpus_digest"]:
+        raise SerhpoError("the corpus has changed since")
+    return corpus
+
+
 class _Labels:
     """Labels and ratings of a study's corpus."""
 
     def __init__(self, study: Study) -> None:
         from serhpo.training.data import from_corpus
 
-        settings = study.settings
-        corpus = taking_part(read_corpus(Path(settings.corpus), settings.reading), settings.protocol)
-        if corpus.digest != study.lock["corpus_digest"]:
-            raise SerhpoError("the corpus has changed since")
-        self._data = from_corpus(corpus, {})
+        self._data = from_corpus(study_corpus(study), {})
         self._folds = [fold["name"] for fold in study.folds()]
 
     def outcome(self, number: int, predictions: object) -> Outcome:

@@ -16,11 +16,13 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from serhpo import __version__
+from serhpo.model.attended import spread
 from serhpo.report import words
 from serhpo.report.canvas import FONT
 from serhpo.report.colours import PAGE, twins
 from serhpo.report.comparison import fronts_figure, hypervolumes_figure
 from serhpo.report.content import collect
+from serhpo.report.look_figures import Picture, course_figure, fusion_figure
 from serhpo.report.numbers import Numbers, compute
 from serhpo.study import STATES, Study
 from serhpo.study.importance import FEWEST
@@ -67,6 +69,23 @@ def render_comparison(studies: Sequence[Study]) -> str:
         "hypervolume": hypervolumes_figure([(study.name, numbers) for study, numbers in compared]),
     }
     return _page("compare.html.j2", compared=compared, figures=_as_json(figures), method=_error_method)
+
+
+def render_pictures(model: str, pictures: Sequence[Picture]) -> str:
+    """Where a model looked in some recordings, as HTML."""
+    figures: dict[str, go.Figure | None] = {}
+    for number, picture in enumerate(pictures, start=1):
+        figures[f"course-{number}"] = course_figure(picture)
+        figures[f"fusion-{number}"] = fusion_figure(picture.attended.fusion)
+    spreads = [
+        {
+            stream: {part: spread(shares) for part, shares in parts.items()}
+            for stream, parts in picture.attended.frames.items()
+        }
+        for picture in pictures
+    ]
+    values = {"model": model, "pictures": pictures, "spreads": spreads, "figures": _as_json(figures)}
+    return _page("pictures.html.j2", **values)
 
 
 def _page(template: str, **values: Any) -> str:

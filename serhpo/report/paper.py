@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from serhpo.errors import ConfigError, StorageError
 from serhpo.report.content import collect
+from serhpo.report.look_figures import Picture, course_figure, fusion_figure
 from serhpo.study import Study
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _MARKS = {
     "cross-thin": "+",
 }
 _DASHES = {"dash": (0, (5, 4)), "dot": (0, (1, 2))}
+_SETTINGS = {"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none"}
 _ROW_INCHES = 0.24
 """Height of a line of a figure whose vertical axis has names."""
 
@@ -50,20 +52,14 @@ def save_figures(study: Study, folder: Path, kind: str) -> list[Path]:
         ConfigError: matplotlib is not installed.
         StorageError: The folder cannot be written.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(
-            "Figures for papers need matplotlib", hint="pip install 'serhpo[figures]'"
-        ) from error
+    rc_context, Figure = _matplotlib()
     paths = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in collect(study).figures.items():
             if figure is None:
                 continue
-            with rc_context({"font.size": 8, "pdf.fonttype": 42, "svg.fonttype": "none"}):
+            with rc_context(_SETTINGS):
                 page = Figure(figsize=_size(figure), layout="constrained")
                 _draw(page.subplots(), figure)
                 path = folder / f"{name}.{kind}"
@@ -72,6 +68,43 @@ def save_figures(study: Study, folder: Path, kind: str) -> list[Path]:
     except OSError as error:
         raise StorageError.from_os_error(error, folder) from error
     return paths
+
+
+def save_picture(picture: Picture, path: Path) -> Path:
+    """Draw where a model looked in one recording, as a PNG or PDF.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+        StorageError: The file cannot be written.
+    """
+    rc_context, Figure = _matplotlib()
+    figures = [course_figure(picture), fusion_figure(picture.attended.fusion)]
+    drawn = [figure for figure in figures if figure is not None]
+    with rc_context(_SETTINGS):
+        page = Figure(figsize=(5.5, 3.2 + 1.2 * (len(drawn) - 1)), layout="constrained")
+        places = page.subplots(len(drawn), height_ratios=[4, 1][: len(drawn)], squeeze=False)
+        for axes, figure in zip(places[:, 0], drawn, strict=True):
+            _draw(axes, figure)
+        page.suptitle(_plain(f"{picture.recording}\n{picture.answer}"), fontsize=7)
+        try:
+            page.savefig(path, dpi=300)
+        except OSError as error:
+            raise StorageError.from_os_error(error, path) from error
+    return path
+
+
+def _matplotlib() -> tuple[Any, Any]:
+    """What draws on paper.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError("Figures on paper need matplotlib", hint="pip install 'serhpo[figures]'") from error
+    return rc_context, Figure
 
 
 def _size(figure: go.Figure) -> tuple[float, float]:
@@ -92,7 +125,7 @@ def _draw(axes: Axes, figure: go.Figure) -> None:
     for index, trace in enumerate(bars):
         thick = 0.8 / len(bars)
         places = [row + (index - (len(bars) - 1) / 2) * thick for row in range(len(trace.y))]
-        axes.barh(places, trace.x, thick, color=trace.marker.color, label=_plain(trace.name))
+        axes.barh(places, trace.x, thick, color=trace.marker.color, label=_plain(trace.name or ""))
     for trace in figure.data:
         if trace.type == "scatter":
             _scatter(axes, trace)
@@ -119,7 +152,9 @@ def _draw(axes: Axes, figure: go.Figure) -> None:
         axes.set_yticks(rows, [_plain(name) for name in names])
     axes.spines[["top", "right"]].set_visible(False)
     if layout.showlegend:
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=6.5, columnspacing=1
+        )
 
 
 def _scatter(axes: Axes, trace: Any) -> None:
@@ -138,6 +173,7 @@ def _scatter(axes: Axes, trace: Any) -> None:
         style = "steps-post" if trace.line.shape == "hv" else "default"
         own = label if "markers" not in mode else None
         look = {"color": trace.line.color, "lw": trace.line.width * 0.6, "alpha": alpha}
+        look["ls"] = _DASHES.get(trace.line.dash, "-")
         axes.plot(x, y, drawstyle=style, label=own, **look)
     if "markers" in mode:
         _marks(axes, trace, x, y, alpha, label)

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 import soundfile
-import torch
 
 from serhpo.corpus import read_corpus
 from serhpo.corpus.table import Corpus
 from serhpo.errors import AudioError, ConfigError, StudyError, UsageError
 from serhpo.export import EmotionModel, export_trial
-from serhpo.search.prepare import create_study, fill_features, make_context, make_plan
-from serhpo.search.space import load_space_data
 from serhpo.study import Study
 from serhpo.training.checkpoint import load_predictions
-
-SPACE = {
-    "parameters": {"streams": {"subset": ["mfcc", "waveform"], "min": 2}},
-    "defaults": {"model": {"width": 16, "heads": 2}, "max_seconds": 1.0},
-    "search": {"epochs": 1},
-}
+from tests.conftest import Done
+from tests.trained import trained_study
 
 
 @dataclass(frozen=True)
@@ -41,29 +31,8 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def finished(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
-    os.environ["SERHPO_HOME"] = str(tmp_path_factory.mktemp("home"))
-    torch.set_num_threads(1)
-    corpus = read_corpus(small_corpus)
-    plan = make_plan(load_space_data(SPACE, "tiny"), "tiny", corpus)
-    shards = fill_features(plan, lambda *told: None, ExitStack())
-    study = create_study(plan, "tiny", shards)
-    parameters = {"streams": "mfcc+waveform"}
-    training = make_context(plan, shards, study).training(plan.space.trial_config(parameters), 0, {})
-    result = training.run_epoch()
-    training.save(study.trial_folder(0) / "best")
-    distribution = {"streams": optuna.distributions.CategoricalDistribution(["mfcc+waveform"])}
-    for values, state in (([result.ua, result.ccc], "COMPLETE"), (None, "FAIL")):
-        study.journal.add_trial(
-            optuna.trial.create_trial(
-                params=parameters,
-                distributions=distribution,
-                values=values,
-                state=optuna.trial.TrialState[state],
-                user_attrs={"epoch": 1},
-            )
-        )
-    yield Finished(study, corpus)
-    del os.environ["SERHPO_HOME"]
+    with trained_study(small_corpus, tmp_path_factory.mktemp("home")) as study:
+        yield Finished(study, read_corpus(small_corpus))
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +65,21 @@ def test_the_folds_answer_together_in_the_unit_of_the_corpus(finished: Finished,
     assert one.emotion == max(one.probabilities, key=lambda name: one.probabilities[name])
     assert finished.corpus.scheme.dimensions == (1.0, 5.0)
     assert one.ratings["arousal"] == pytest.approx(3 + 2 * dimensions[:, 1].mean().item(), abs=1e-5)
+
+
+def test_an_explanation_says_the_same_and_where_it_looked(finished: Finished, exported: Path) -> None:
+    model = EmotionModel.from_pretrained(str(exported))
+    audio = Path(finished.corpus.column("audio")[0])
+    prediction, seen = model.explain(audio)
+    plain = model.predict(audio)
+    assert prediction.emotion == plain.emotion
+    assert prediction.ratings == pytest.approx(plain.ratings, abs=1e-5)
+    assert set(seen.frames) == {"mfcc", "waveform"}
+    seconds = soundfile.info(audio).duration
+    for stream, parts in seen.frames.items():
+        assert seen.seconds[stream] == pytest.approx(seconds, abs=0.1)
+        for shares in parts.values():
+            assert shares.sum() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (8_000, 1)])
@@ -180,3 +164,18 @@ def test_damaged_weights_are_one_error(exported: Path, tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:500])
     with pytest.raises(ConfigError, match="cannot be read"):
         EmotionModel.from_pretrained(str(tmp_path / "bad"))
+
+
+def test_the_command_draws_where_the_model_looked(
+    finished: Finished, exported: Path, tmp_path: Path, serhpo: Callable[..., Done]
+) -> None:
+    audio = finished.corpus.column("audio")[0]
+    done = serhpo("predict", exported, audio, "--explain", tmp_path / "look.html", "--json")
+    assert done.code == 0, done.err
+    assert done.json["predictions"][0]["audio"] == audio
+    assert f"drawn: {tmp_path / 'look.html'}" in done.err
+    assert f'<h2 id="recording-1">{Path(audio).name}</h2>' in (tmp_path / "look.html").read_text()
+    done = serhpo("predict", exported, audio, audio, "--explain", tmp_path / "look.png")
+    assert done.code == 2
+    assert "shows one recording" in done.err
+    assert done.out == ""
