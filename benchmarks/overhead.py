@@ -28,13 +28,13 @@ GOALS = {"ratio": 10.0, "help_cpu_s": 0.3}
 OURS = """
 import json, sys, time, tempfile
 from pathlib import Path
-from benchmarks.overhead import Silent, make_study
+from benchmarks.overhead import Silent, make_study, trivial_space
 from serhpo.cluster import connected
 from serhpo.search import runner
 
 trials, epochs = int(sys.argv[1]), int(sys.argv[2])
 with tempfile.TemporaryDirectory() as folder, connected(False):
-    study, space, context = make_study(Path(folder), trials, epochs)
+    study, space, context = make_study(Path(folder), trivial_space(trials, epochs))
     runner._Search.conclude = lambda search: None  # no baselines: there is no model
     start = time.perf_counter()
     runner.run(study, space, context, Silent())
@@ -97,16 +97,9 @@ class NothingToTrain:
         write_checkpoint(folder, {"epoch": self.epoch}, {"weights": torch.zeros(10)})
 
 
-def make_study(folder: Path, trials: int, epochs: int) -> tuple[Any, Any, Any]:
-    """A study of trials that train nothing, without a corpus; two at a time, none pruned."""
-    from types import SimpleNamespace
-
-    from serhpo.corpus.folds import ProtocolConfig
-    from serhpo.pareto import standard_objectives
-    from serhpo.search.space import load_space_data
-    from serhpo.study import Study, StudySettings
-
-    data = {
+def trivial_space(trials: int, epochs: int) -> dict[str, Any]:
+    """Trials of so many epochs, two at a time, none pruned."""
+    return {
         "parameters": {"model.dropout": {"float": [0.0, 0.5]}, "optimiser.lr": {"float": [1e-4, 1e-2]}},
         "search": {
             "trials": trials,
@@ -116,6 +109,18 @@ def make_study(folder: Path, trials: int, epochs: int) -> tuple[Any, Any, Any]:
             "sampler": "random",
         },
     }
+
+
+def make_study(folder: Path, data: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """A study of trials that train nothing, in a space given as data, without a corpus."""
+    from types import SimpleNamespace
+
+    from serhpo.corpus.folds import ProtocolConfig
+    from serhpo.pareto import standard_objectives
+    from serhpo.search.space import load_space_data
+    from serhpo.study import Study, StudySettings
+
+    space = load_space_data(data, "overhead")
     settings = StudySettings(
         name="overhead",
         created="2026-01-01",
@@ -126,11 +131,11 @@ def make_study(folder: Path, trials: int, epochs: int) -> tuple[Any, Any, Any]:
         objectives=standard_objectives(4),
         protocol=ProtocolConfig(),
         claim="",
-        epochs=epochs,
+        epochs=space.search.epochs,
         rungs=(),
         seed=0,
     )
-    study = Study.create(folder / "study", settings, data, {"folds": []}, trials)
+    study = Study.create(folder / "study", settings, data, {"folds": []}, space.search.trials)
     context = SimpleNamespace(
         trials=study.path / "trials",
         threads=1,
@@ -140,7 +145,7 @@ def make_study(folder: Path, trials: int, epochs: int) -> tuple[Any, Any, Any]:
         about=dict,
         training=lambda config, seed, stores: NothingToTrain(seed),
     )
-    return study, load_space_data(data, "overhead"), context
+    return study, space, context
 
 
 def timed(script: str, *arguments: int) -> dict[str, float]:
