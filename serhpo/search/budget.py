@@ -46,8 +46,10 @@ class Budget:
         if trial.state != "COMPLETE" or trial.values is None:
             return
         objectives = self._record.study.objectives
-        self._points.append(tuple(trial.values[objective.metric] for objective in objectives))
-        grown = pareto.hypervolume(self._points, objectives)
+        points = [*self._points, tuple(trial.values[objective.metric] for objective in objectives)]
+        grown = pareto.hypervolume(points, objectives)
+        kept = pareto.front(points, objectives)  # the others never count again
+        self._points = [point for point, stays in zip(points, kept, strict=True) if stays]
         if grown > self._hypervolume:
             self._hypervolume, self._stalled = grown, 0
 

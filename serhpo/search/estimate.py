@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import mean, stdev
 from typing import Any
 
 from serhpo.search.rungs import expected_epochs
@@ -50,19 +49,25 @@ class Estimate:
     def __init__(self, settings: SearchSettings, at_once: int) -> None:
         self._settings = settings
         self._at_once = at_once
-        self._seconds: dict[int, list[float]] = {}
-        self._epochs: list[int] = []
+        self._timed: dict[int, tuple[int, float]] = {}  # epochs of each configuration, and their mean seconds
+        self._seconds = _Spread()  # of these means
+        self._epochs = _Spread()  # of each trial that ended
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """An epoch was trained."""
-        self._seconds.setdefault(row["trial"], []).append(float(row["seconds"]))
+        count, before = self._timed.get(row["trial"], (0, 0.0))
+        if count:
+            self._seconds.remove(before)
+        each = (count * before + float(row["seconds"])) / (count + 1)
+        self._seconds.add(each)
+        self._timed[row["trial"]] = count + 1, each
 
     def ended(self, trial: TrialRecord) -> None:
         """A trial ended."""
         if trial.state == "COMPLETE":
-            self._epochs.append(self._settings.epochs)
+            self._epochs.add(self._settings.epochs)
         elif trial.state == "PRUNED" and trial.epoch:
-            self._epochs.append(trial.epoch)
+            self._epochs.add(trial.epoch)
 
     def remaining(self, trials: int, used: Mapping[str, float]) -> Remaining | None:
         """What is left of a search with so many trials to end; None before the first epoch.
@@ -71,7 +76,7 @@ class Estimate:
             trials: Not ended yet. Those under way count as a whole one each: no estimate is that fine.
             used: As :meth:`~serhpo.search.budget.Budget.used` tells; the search ends at its limits.
         """
-        if not self._seconds:
+        if not self._timed:
             return None
         low, high = self._epochs_left(trials)
         if self._settings.total_epochs is not None:
@@ -82,11 +87,11 @@ class Estimate:
         if self._settings.hours is not None:
             cap_s = max(0.0, (self._settings.hours - used["hours"]) * 3600)
             times = [min(time, cap_s) for time in times]
-        return Remaining((times[0], times[1]), (low, high), len(self._seconds))
+        return Remaining((times[0], times[1]), (low, high), len(self._timed))
 
     def _epochs_left(self, trials: int) -> tuple[int, int]:
-        if len(self._epochs) >= ENOUGH:
-            low, high = _interval([float(count) for count in self._epochs])
+        if self._epochs.count >= ENOUGH:
+            low, high = self._epochs.interval()
             return math.floor(trials * max(1.0, low)), math.ceil(trials * min(high, self._settings.epochs))
         s = self._settings
         shape = (s.epochs, s.grace_period, s.reduction_factor)
@@ -95,17 +100,38 @@ class Estimate:
         return int(low), int(high)
 
     def _seconds_an_epoch(self) -> tuple[float, float]:
-        each = [mean(seconds) for seconds in self._seconds.values()]
-        if len(each) < 3:
-            return mean(each) / FROM_ONE, mean(each) * FROM_ONE
-        low, high = _interval(each)
-        return max(low, min(each)), high
+        if self._seconds.count < 3:
+            return self._seconds.mean / FROM_ONE, self._seconds.mean * FROM_ONE
+        low, high = self._seconds.interval()
+        return max(low, min(each for _, each in self._timed.values())), high
 
 
-def _interval(values: list[float]) -> tuple[float, float]:
-    """Two standard errors about the mean."""
-    error = 2 * stdev(values) / math.sqrt(len(values))
-    return mean(values) - error, mean(values) + error
+class _Spread:
+    """Mean and standard error of numbers that come and go; asked after every epoch of a search."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum = self._squares = 0.0
+
+    def add(self, value: float) -> None:
+        self.count += 1
+        self._sum += value
+        self._squares += value * value
+
+    def remove(self, value: float) -> None:
+        self.count -= 1
+        self._sum -= value
+        self._squares -= value * value
+
+    @property
+    def mean(self) -> float:
+        return self._sum / self.count
+
+    def interval(self) -> tuple[float, float]:
+        """Two standard errors about the mean."""
+        variance = max(0.0, self._squares - self._sum * self.mean) / (self.count - 1)
+        error = 2 * math.sqrt(variance / self.count)
+        return self.mean - error, self.mean + error
 
 
 def duration(seconds: float) -> str:

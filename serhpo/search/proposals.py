@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,9 @@ class Proposals:
         self._study, self._space, self._tell_failed = study, space, tell_failed
         self.wanted = 0
         self.exhausted = False
+        self._numbers: defaultdict[frozenset[tuple[str, Any]], list[int]] = defaultdict(list)
+        for trial in study.get_trials(deepcopy=False):
+            self._numbers[frozenset(trial.params.items())].append(trial.number)
 
     def next(self) -> tuple[int, str] | None:
         """A configuration not tried before; None if none is wanted or left, or all were repeats."""
@@ -68,6 +72,7 @@ class Proposals:
 
     def configuration(self, number: int, assignment: Mapping[str, Any]) -> str | None:
         """A proposal as JSON text; None, and the trial told FAIL, where it is no valid configuration."""
+        self._numbers[frozenset(assignment.items())].append(number)
         try:
             return self._space.trial_config(assignment).model_dump_json()
         except ConfigError as error:
@@ -84,9 +89,10 @@ class Proposals:
 
     def _twin(self, number: int, assignment: Mapping[str, Any]) -> FrozenTrial | None:
         """An earlier trial with the same parameters that did not fail."""
-        for other in self._study.get_trials(deepcopy=False):
+        trials = self._study.get_trials(deepcopy=False)
+        for other in (trials[twin] for twin in self._numbers[frozenset(assignment.items())]):
             # A trial of another study is no twin: this one has to measure the configuration itself.
             usable = other.state in _TWINS and {"duplicate_of", "warm_start"}.isdisjoint(other.user_attrs)
-            if other.number != number and usable and other.params == assignment:
+            if other.number != number and usable:
                 return other
         return None

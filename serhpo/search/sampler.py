@@ -60,6 +60,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._running: dict[int, str] = {}  # configurations handed out and not at their end
         self._deaths: Counter[int] = Counter()
         self._ended: list[TrialRecord] = []
+        # Complete trials whose best checkpoint may still lie there.
+        self._kept = {trial.number for trial in study.trials() if trial.state == "COMPLETE"}
         self._turns = ThreadPoolExecutor(1, thread_name_prefix="study")
         self._asking: Future[tuple[int, str] | None] | None = None
         self._proposals = Proposals(self._ot_study, space, self._tell_failed)
@@ -140,7 +142,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     def _proposal(self) -> tuple[int, str] | None:
         """What the sampler proposes; None where it is not ready yet, or there is nothing more to try."""
         if self._asking is None:
-            self._asking = self._turns.submit(self._proposals.next)
+            self._asking = self._turns.submit(self._propose)
         # Where nothing runs nobody is kept waiting, and Tune would look again only after a second.
         wait([self._asking], self.wait_s if self._running else None)
         if not self._asking.done():
@@ -152,8 +154,12 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             return self._to_continue.pop(0) if self._to_continue else None
         return proposal
 
+    def _propose(self) -> tuple[int, str] | None:
+        with self._record.study.one_sync():
+            return self._proposals.next()
+
     def _write_end(self, number: int, config: str, result: Mapping[str, Any] | None, error: bool) -> None:
-        with self._record.guarded():
+        with self._record.guarded(), self._record.study.one_sync():
             if self._record.fatal:
                 return
             if error:
@@ -242,14 +248,15 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             self._ot_study._storage.set_trial_user_attr(frozen._trial_id, key, value)
         self._ot_study.tell(number, values, state=state)
         self._clear_checkpoints(number, state)
-        self._ended.append(next(t for t in self._record.study.trials() if t.number == number))
+        self._ended.append(self._record.study.trial(number))
 
     def _clear_checkpoints(self, number: int, state: TrialState) -> None:
         """Keep the best epoch's checkpoint of front members only: who left the front never returns."""
         study = self._record.study
         study.drop_checkpoint(number, "last", *(("best",) if state != TrialState.COMPLETE else ()))
         if state == TrialState.COMPLETE:
-            front = {trial.number for trial in study.front()}
-            for trial in study.trials():
-                if trial.state == "COMPLETE" and trial.number not in front:
-                    study.drop_checkpoint(trial.number, "best")
+            self._kept.add(number)
+            front = {trial.number for trial in study.front(among=self._kept)}
+            for other in self._kept - front:
+                study.drop_checkpoint(other, "best")
+            self._kept = front

@@ -6,20 +6,20 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
 from serhpo import pareto
 from serhpo.config import parse, read_yaml, write_yaml
 from serhpo.errors import StorageError, StudyError
+from serhpo.study.journal import JournalFile
 from serhpo.study.ledger import cut_torn_tail, read_ledger
 from serhpo.study.lock import held_by_one_process, holder_of
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
@@ -107,9 +107,17 @@ class Study:
     def journal(self) -> optuna.Study:
         """The Optuna study behind this folder; re-reads the journal at every question."""
         try:
-            return optuna.load_study(study_name=None, storage=_journal(self.path))  # its only one
+            return optuna.load_study(study_name=None, storage=JournalStorage(self._file))  # its only one
         except (KeyError, ValueError) as error:
             raise StudyError(f"The journal is damaged: {error}", where=self.path / "journal.log") from error
+
+    @cached_property
+    def _file(self) -> JournalFile:
+        return _journal(self.path)
+
+    def one_sync(self) -> AbstractContextManager[None]:
+        """Whatever is written into the journal inside is handed to the disk at once, at the end."""
+        return self._file.one_sync()
 
     @property
     def asked(self) -> int:
@@ -162,9 +170,22 @@ class Study:
         states = [trial.state for trial in self.trials()]
         return {state: states.count(state) for state in STATES}
 
-    def front(self) -> list[TrialRecord]:
-        """The complete trials that no other complete trial dominates, best first objective first."""
-        complete = [trial for trial in self.trials() if trial.state == "COMPLETE"]
+    def trial(self, number: int) -> TrialRecord:
+        """One trial, whether it counts or not."""
+        return self._record(self.journal.get_trials(deepcopy=False)[number])
+
+    def front(self, among: Iterable[int] | None = None) -> list[TrialRecord]:
+        """The complete trials that no other complete trial dominates, best first objective first.
+
+        Args:
+            among: Numbers of trials that count, without which all that count are looked at.
+        """
+        if among is None:
+            trials = self.trials()
+        else:
+            frozen = self.journal.get_trials(deepcopy=False)
+            trials = [self._record(frozen[number]) for number in sorted(among)]
+        complete = [trial for trial in trials if trial.state == "COMPLETE"]
         kept = pareto.front(self._matrix(complete), self.objectives)
         members = [trial for trial, keep in zip(complete, kept, strict=True) if keep]
         first = self.objectives[0]
@@ -283,7 +304,7 @@ def _write_new(
     (folder / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
     study = optuna.create_study(
         study_name=settings.name,
-        storage=_journal(folder),
+        storage=JournalStorage(_journal(folder)),
         directions=[objective.direction.replace("ise", "ize") for objective in settings.objectives],
     )
     study.set_metric_names([objective.metric for objective in settings.objectives])
@@ -292,5 +313,5 @@ def _write_new(
     return study
 
 
-def _journal(path: Path) -> JournalStorage:
-    return JournalStorage(JournalFileBackend(str(path / "journal.log")))
+def _journal(path: Path) -> JournalFile:
+    return JournalFile(path / "journal.log")

@@ -59,3 +59,19 @@ def test_limits_cut_it_off():
 )
 def test_durations_are_no_finer_than_an_estimate_deserves(seconds, text):
     assert duration(seconds) == text
+
+
+def test_an_estimate_keeps_up_with_means_that_change():
+    from statistics import mean, stdev
+
+    estimate, epochs = make(at_once=1), {0: [3.0], 1: [5.0, 7.0], 2: [1.0], 3: [2.0, 2.5, 9.0]}
+    for place in range(3):
+        for trial, seconds in epochs.items():
+            if place < len(seconds):
+                estimate.epoch({"trial": trial, "seconds": seconds[place]})
+    each = [mean(seconds) for seconds in epochs.values()]
+    spread = 2 * stdev(each) / 2
+    left = estimate.remaining(9, NONE_USED)
+    assert left.timed == 4
+    expected = (left.epochs[0] * max(mean(each) - spread, 1.0), left.epochs[1] * (mean(each) + spread))
+    assert left.seconds == pytest.approx(expected)

@@ -310,6 +310,17 @@ def test_a_reader_sees_what_a_driver_writes(filled):
     assert reader.standard_errors()[new.number, new.epoch] == {"ua": 0.1, "ccc": 0.2}
 
 
+def test_the_front_among_some_trials(filled):
+    complete = [trial.number for trial in filled.trials() if trial.state == "COMPLETE"]
+    assert filled.front(among=complete) == filled.front()
+    best = filled.front()[0].number
+    others = set(complete) - {trial.number for trial in filled.front()}
+    assert [trial.number for trial in filled.front(among={best})] == [best]
+    assert {trial.number for trial in filled.front(among=others)} <= others
+    assert filled.front(among=()) == []
+    assert filled.trial(best) == filled.front()[0]
+
+
 def test_the_knee_is_a_trials_number(tmp_path):
     study = make(tmp_path)
     for values in ((0.3, 0.1), (0.8, 0.1), (0.4, 0.6), (0.7, 0.5)):

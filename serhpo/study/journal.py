@@ -1,0 +1,51 @@
+"""Optuna's journal, the file ``journal.log`` of a study."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import get_lock_file
+
+
+class JournalFile(JournalFileBackend):  # type: ignore[misc]
+    """Optuna's journal file, whose entries may wait for each other before the disk has to confirm them.
+
+    Optuna syncs the file after each parameter of a proposal. With the 25 parameters of a large space, and a
+    disk that takes 5 ms for it, that alone is an eighth of a second for every trial.
+
+    Args:
+        path: The file; made if missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._waiting, self._unsynced = 0, False
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """As Optuna's; readers see the entries at once, a power cut finds them after :meth:`one_sync`."""
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with get_lock_file(self._lock), Path(self._file_path).open("ab") as file:
+            file.write(text.encode())
+            file.flush()
+            self._unsynced = bool(self._waiting)
+            if not self._unsynced:
+                os.fsync(file.fileno())
+
+    @contextmanager
+    def one_sync(self) -> Iterator[None]:
+        """Sync what is written inside once, at the end."""
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if self._unsynced and not self._waiting:
+                self._unsynced = False
+                with Path(self._file_path).open("ab") as file:
+                    os.fsync(file.fileno())
