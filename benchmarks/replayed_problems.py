@@ -32,12 +32,14 @@ class Problem(Protocol):
         space: What can be varied.
         objectives: UA and CCC, or what stands in for them.
         best: Hypervolume of the true front; None where nobody knows it.
+        paired_error: Standard error of the difference of two trials at one epoch; None where not known.
     """
 
     name: str
     space: Space
     objectives: tuple[Objective, ...]
     best: float | None
+    paired_error: float | None
 
     def curves(self, assignment: Mapping[str, Any], rng: np.random.Generator) -> Array:
         """``(epochs, 2)``: what a trial would report."""
@@ -57,20 +59,29 @@ class QuarterCircle:
     it; two of the five depend on each other. A curve rises to its end as 1 − exp(−t/τ). Well-behaved: τ is
     everybody's. Crossing: τ falls with a learning rate whose best value is a low one, and the second
     objective takes half as long again, so who is ahead early is often not who is ahead in the end.
+
+    Attributes:
+        crossing: Whether curves cross.
+        noise: Standard deviation of what is reported around the curve.
+        lasting: Share of the noise's variance that a trial keeps over its epochs, as the luck of a model on
+            few utterances does; the rest is new at every epoch.
     """
 
     crossing: bool
     noise: float = 0.015
+    lasting: float = 0.0
 
     def __post_init__(self) -> None:
         unit = {"float": [0.0, 1.0]}
         parameters = dict.fromkeys(("angle", "a", "b", "c", "d", "rate"), unit)
         parameters["branch"] = {"choice": ["left", "right", "dead end"]}
         parameters["depth"] = {**unit, "when": {"branch": "left"}}
-        self.name = "crossing curves" if self.crossing else "well-behaved curves"
+        self.name = ("noisy " if self.lasting else "") + ("crossing" if self.crossing else "well-behaved")
+        self.name += " curves"
         self.space = Space.model_validate({"parameters": parameters})
         self.objectives = Objective(metric="ua"), Objective(metric="ccc")
         self.best = math.pi / 4
+        self.paired_error = math.sqrt(2) * self.noise
 
     def truth(self, assignment: Mapping[str, Any]) -> Array:
         a, b, c, d, rate = (assignment[name] for name in ("a", "b", "c", "d", "rate"))
@@ -88,7 +99,8 @@ class QuarterCircle:
         slowness = 1.5 * (14 / 1.5) ** (1 - rate) * np.array([1.0, 1.5 if self.crossing else 1.0])
         epoch = np.arange(1, EPOCHS + 1)[:, None]
         grown = (1 - np.exp(-epoch / slowness)) / (1 - np.exp(-EPOCHS / slowness))
-        return self.truth(assignment) * grown + rng.normal(0, self.noise, (EPOCHS, 2))
+        fresh = rng.normal(0, self.noise * math.sqrt(1 - self.lasting), (EPOCHS, 2))
+        return self.truth(assignment) * grown + fresh + rng.normal(0, self.noise * math.sqrt(self.lasting), 2)
 
     def seconds(self, assignment: Mapping[str, Any]) -> float:
         return 1.0 + assignment["d"]
@@ -100,7 +112,7 @@ class Recorded:
     Neighbours are the three recorded configurations nearest in :func:`encode`, weighted by inverse distance.
     """
 
-    best = None
+    best = paired_error = None
     neighbours = 3
 
     def __init__(self, path: Path) -> None:

@@ -39,15 +39,17 @@ class Method:
         sampler: A name of ``search.sampler``.
         pruning: A name of ``search.ranking``, ``mean``, ``none``, or one of :data:`PEERS`.
         controls: As ``search.controls``.
+        noise: Whether trials are cut only beyond noise, as with ``search.noise: paired``.
     """
 
     sampler: str
     pruning: str
     controls: int = 0
+    noise: bool = False
 
     def __str__(self) -> str:
         controls = f", {self.controls} controls" if self.controls else ""
-        return f"{self.sampler}, {self.pruning}{controls}"
+        return f"{self.sampler}, {self.pruning}{controls}{', noise' if self.noise else ''}"
 
 
 @dataclass
@@ -126,7 +128,8 @@ def _rule(problem: Problem, method: Method, settings: SearchSettings) -> Rule:
         alone = settings.model_copy(update={"ranking": "ua"})
         rungs = Rungs((pareto.Objective(metric="ua"),), alone)
         return lambda trial, epoch, values: _kept(rungs.report(trial, epoch, [float(np.mean(values))]))
-    rungs = Rungs(problem.objectives, settings)
+    errors = [problem.paired_error or 0.0] * len(problem.objectives)
+    rungs = Rungs(problem.objectives, settings, (lambda *pair: errors) if method.noise else None)
     return lambda trial, epoch, values: _kept(rungs.report(trial, epoch, values))
 
 

@@ -34,18 +34,22 @@ RANKINGS = (*OURS, "mean", "none")
 METHODS = [
     *(Method("tpe", ranking) for ranking in RANKINGS),
     Method("tpe", "union", controls=3),
+    Method("tpe", "adaptive", noise=True),
     *(Method("random", ranking) for ranking in (*RANKINGS, *PEERS)),
     *(Method(sampler, ranking) for sampler in ("nsga2", "nsga3", "qmc") for ranking in ("union", "none")),
     *(Method("gp", ranking) for ranking in ("union", "none")),
 ]
 QUICK = [Method("tpe", "adaptive"), Method("random", "epsilon_net"), Method("random", "none")]
 GP_SEEDS = 5
+NOISY = {"noise": 0.06, "lasting": 0.5}
 
 Run = tuple[str, str, int]  # problem, method, seed
 
 
 def problems() -> dict[str, Problem]:
-    found: list[Problem] = [QuarterCircle(crossing=False), QuarterCircle(crossing=True)]
+    found: list[Problem] = [
+        QuarterCircle(crossing, **more) for more in ({}, NOISY) for crossing in (False, True)
+    ]
     found += [Recorded(path) for path in sorted(HERE.glob("curves-*.parquet"))]
     return {problem.name: problem for problem in found}
 
@@ -92,11 +96,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40 * EPOCHS, help="budget of one search")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--sampler", action="append", help="only these; repeatable")
+    parser.add_argument("--method", action="append", help='only these, as "tpe, adaptive"; repeatable')
     parser.add_argument("--out", type=Path, help="JSON lines of finished searches, kept and added to")
     args = parser.parse_args()
 
     known = problems()
     names = args.problem or list(known)
+    if unknown := set(args.method or ()) - {str(method) for method in METHODS}:
+        parser.error(f"no such method: {'; '.join(unknown)}; known: {'; '.join(map(str, METHODS))}")
     if unknown := set(names) - set(known):
         parser.error(f"no such problem: {', '.join(unknown)}; known: {', '.join(known)}")
     for name in names:
@@ -114,6 +121,8 @@ def main() -> None:
         for name in names
         for method in methods
         if not args.sampler or method.sampler in args.sampler
+        if not args.method or str(method) in args.method
+        if not method.noise or known[name].paired_error
         if method.sampler != "gp" or seed < GP_SEEDS
         if (name, str(method), seed) not in results
     ]

@@ -125,6 +125,29 @@ def test_a_test_problem_has_the_front_it_says(problems, crossing):
     assert (fast[-1] < curve[-1]).all()  # and behind in the end
 
 
+def test_what_a_noisy_problem_says_about_its_noise(problems):
+    plain = problems.QuarterCircle(crossing=False, noise=0.0)
+    noisy = problems.QuarterCircle(crossing=False, noise=0.06, lasting=0.5)
+    assert noisy.name == "noisy well-behaved curves"
+    at = {"angle": 0.5, "a": 0.7, "b": 0.2, "c": 0.4, "d": 0.9, "rate": 0.3, "branch": "right"}
+    rng = np.random.default_rng(0)
+    luck = np.array([noisy.curves(at, rng) - plain.curves(at, rng) for _ in range(2000)])
+    assert np.std(luck[::2] - luck[1::2]) == pytest.approx(noisy.paired_error, rel=0.03)
+    assert np.mean(luck[:, 0] * luck[:, 26]) == pytest.approx(0.06**2 / 2, rel=0.15)
+
+
+def test_trials_within_noise_go_on(problems, search):
+    noisy = problems.QuarterCircle(crossing=False, noise=0.06, lasting=0.5)
+    told = []
+    curves = noisy.curves
+    noisy.curves = lambda assignment, rng: told.append(1) or curves(assignment, rng)
+    for noise in (False, True):
+        told.append(0)
+        search.replay(noisy, search.Method("random", "epsilon_net", noise=noise), 0, 540)
+    strict, lenient = "".join(map(str, told)).split("0")[1:]
+    assert len(lenient) < len(strict)  # fewer trials for the same epochs
+
+
 def test_pruning_trains_more_configurations_for_the_same_epochs(problems, search):
     problem = problems.QuarterCircle(crossing=False)
     told = []
