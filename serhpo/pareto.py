@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from serhpo.config import Config
 
+COUNTS = frozenset({"parameters"})
+"""Metrics that are whole numbers, known before training and free of noise."""
+
 
 class Objective(Config):
     """One quantity a search optimises.
@@ -29,21 +32,44 @@ class Objective(Config):
     direction: Literal["maximise", "minimise"] = "maximise"
     reference: float = 0.0
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of :data:`COUNTS`: compared by orders of magnitude, without standard error."""
+        return self.metric in COUNTS
 
-def standard_objectives(classes: int) -> tuple[Objective, ...]:
-    """Unweighted accuracy and mean CCC, each against what guessing achieves: 1/classes and 0."""
-    return Objective(metric="ua", reference=1.0 / classes), Objective(metric="ccc", reference=0.0)
+
+def standard_objectives(classes: int, names: Sequence[str] = ("ua", "ccc")) -> tuple[Objective, ...]:
+    """Unweighted accuracy and mean CCC, each against what guessing achieves: 1/classes and 0.
+
+    Trainable parameters, if they are asked for, against 100 million.
+    """
+    known = {
+        "ua": Objective(metric="ua", reference=1.0 / classes),
+        "ccc": Objective(metric="ccc", reference=0.0),
+        "parameters": Objective(metric="parameters", direction="minimise", reference=1e8),
+    }
+    return tuple(known[name] for name in names)
+
+
+def figure(metric: str, value: float) -> str:
+    """A value as tables show it: three digits, or a count in full."""
+    return f"{value:,.0f}" if metric in COUNTS else f"{value:.3f}"
 
 
 def losses(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.float64]:
     """Values turned so that smaller is better in every column; not finite becomes +inf everywhere.
+
+    Of counts it is the logarithm to base 10.
 
     Args:
         values: ``(candidates, objectives)`` in raw units.
         objectives: One per column.
     """
     signs = np.array([-1.0 if objective.direction == "maximise" else 1.0 for objective in objectives])
-    turned: NDArray[np.float64] = np.asarray(values, dtype=np.float64).reshape(-1, len(objectives)) * signs
+    counted = np.array([objective.counts for objective in objectives])
+    turned: NDArray[np.float64] = np.array(values, dtype=np.float64).reshape(-1, len(objectives))
+    turned[:, counted] = np.log10(turned[:, counted])
+    turned *= signs
     turned[~np.isfinite(turned).all(axis=1)] = np.inf
     return turned
 
@@ -77,7 +103,10 @@ def loss_ranks(turned: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def hypervolume(values: ArrayLike, objectives: Sequence[Objective]) -> float:
-    """Volume dominated by the candidates above the objectives' reference point, in raw units."""
+    """Volume dominated by the candidates above the objectives' reference point.
+
+    In raw units; in orders of magnitude along a count.
+    """
     turned = losses(values, objectives)
     reference = losses([objective.reference for objective in objectives], objectives)[0]
     inside = turned[(turned < reference).all(axis=1)]

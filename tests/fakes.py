@@ -53,13 +53,22 @@ LOCK = {
 
 @dataclass(frozen=True)
 class FakeTrial:
-    """A trial to write down: one ``(ua, ccc)`` an epoch; ``ended`` is its place in the order of ends."""
+    """A trial to write down: one ``(ua, ccc)`` an epoch; ``ended`` is its place in the order of ends.
+
+    Where the first trial of a study has ``parameters``, these are its third objective.
+    """
 
     state: str
     curve: Sequence[tuple[float, float]] = ()
     params: Mapping[str, Any] = field(default_factory=lambda: {"streams": "mel", "model.width": 32})
     reason: str | None = None
     ended: int | None = None
+    parameters: int | None = None
+
+    def at(self, point: tuple[float, float]) -> dict[str, float]:
+        """The objectives of one epoch."""
+        values = dict(zip(("ua", "ccc"), point, strict=True))
+        return values if self.parameters is None else {**values, "parameters": self.parameters}
 
 
 # Trials 0 and 2 are the front; 1 is dominated by 0; 2 counts with epoch 2, not its last; 4 ends before 3.
@@ -95,7 +104,7 @@ def make_study(
         corpus_name="embedded",
         classes=("angry", "happy", "neutral", "sad"),
         space="smoke",
-        objectives=standard_objectives(4),
+        objectives=standard_objectives(4, list(trials[0].at((0, 0)) if trials else ("ua", "ccc"))),
         protocol=ProtocolConfig(),
         claim="held-out session: the search never saw the test speakers",
         epochs=epochs,
@@ -166,13 +175,13 @@ def _add(study: Study, number: int, trial: FakeTrial) -> None:
         notes = {
             "epoch": last,
             "rung": last,
-            "values": dict(zip(("ua", "ccc"), trial.curve[-1], strict=True)),
+            "values": trial.at(trial.curve[-1]),
         }
     elif trial.state == "FAIL":
         notes = {"epoch": len(trial.curve), "reason": trial.reason}
     frozen = create_trial(
         state=TrialState[trial.state],
-        values=values,
+        values=list(trial.at(values).values()) if values else None,
         params=dict(trial.params),
         distributions={name: SPACE[name] for name in trial.params},
         user_attrs=notes,
@@ -186,7 +195,7 @@ def _add(study: Study, number: int, trial: FakeTrial) -> None:
 def _write_ledger(path: Path, trials: Sequence[FakeTrial]) -> None:
     ledger = Ledger(path)
     for number, trial in enumerate(trials):
-        for epoch, (ua, ccc) in enumerate(trial.curve, start=1):
-            row = {"trial": number, "epoch": epoch, "ua": ua, "ccc": ccc, "se_ua": 0.03, "se_ccc": 0.02}
-            ledger.append({**row, "wa": ua, "seconds": 1.0})
+        for epoch, point in enumerate(trial.curve, start=1):
+            row = {"trial": number, "epoch": epoch, **trial.at(point), "se_ua": 0.03, "se_ccc": 0.02}
+            ledger.append({**row, "wa": point[0], "seconds": 1.0})
     ledger.close()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serhpo.pareto import Objective, front, hypervolume, knee, losses, ranks, standard_objectives
+from serhpo.pareto import Objective, figure, front, hypervolume, knee, losses, ranks, standard_objectives
 
 BOTH = standard_objectives(4)
 MIXED = (
@@ -152,3 +152,31 @@ def test_the_standard_objectives_are_worth_nothing_when_guessed():
     assert (ua.metric, ua.direction, ua.reference) == ("ua", "maximise", 0.25)
     assert (ccc.metric, ccc.direction, ccc.reference) == ("ccc", "maximise", 0.0)
     assert standard_objectives(5)[0].reference == pytest.approx(0.2)
+
+
+# --- Counts -----------------------------------------------------------------------------------------------
+
+SIZED = standard_objectives(4, ("ua", "ccc", "parameters"))
+
+
+def test_the_objectives_a_search_may_name():
+    assert SIZED[:2] == BOTH
+    assert (SIZED[2].metric, SIZED[2].direction, SIZED[2].reference) == ("parameters", "minimise", 1e8)
+    assert [objective.counts for objective in SIZED] == [False, False, True]
+    assert (figure("ua", 0.12345), figure("parameters", 1234567.0)) == ("0.123", "1,234,567")
+
+
+def test_a_count_is_compared_by_orders_of_magnitude():
+    trials = [(0.75, 0.5, 10_000), (0.75, 0.5, 20_000), (0.5, 0.75, 1_000_000), (0.4, 0.4, 9_999)]
+    assert front(trials, SIZED).tolist() == [True, False, True, True]
+    assert hypervolume(trials[:1], SIZED) == pytest.approx(0.5 * 0.5 * 4)  # four decades below 100 million
+    # The second box shares 0.25 by 0.5 by two decades with the first.
+    assert hypervolume(trials[:3], SIZED) == pytest.approx(1 + 0.25 * 0.75 * 2 - 0.25 * 0.5 * 2)
+    assert hypervolume([(0.9, 0.9, 2e8)], SIZED) == 0
+    assert losses(trials, SIZED)[0].tolist() == [-0.75, -0.5, 4.0]
+
+
+def test_values_stay_as_they_were():
+    values = np.array([[0.5, 0.5, 100.0]])
+    losses(values, SIZED)
+    assert values.tolist() == [[0.5, 0.5, 100.0]]

@@ -78,7 +78,7 @@ def plan_document(plan: Plan, name: str) -> dict[str, Any]:
         ],
         "epochs": {
             "rungs": rung_levels(*shape),
-            "expected": expected_epochs(s.trials, *shape, s.ranking),
+            "expected": expected_epochs(s.trials, *shape, s.ranking, len(s.objectives)),
             "unpruned": s.trials * s.epochs,
         },
         "places": {

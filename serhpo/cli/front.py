@@ -119,7 +119,7 @@ def _table(study: Study, document: dict[str, Any]) -> Table:
     from serhpo.study.baseline_names import BASELINES
 
     names = [metric.upper() for metric in document["objectives"]]
-    table = Table("trial", "epoch", *names, "parameters", title=f"Pareto front of {study.name}")
+    table = Table("trial", "epoch", *names, "settings", title=f"Pareto front of {study.name}")
     for row in document["front"]:
         table.add_row(*_cells(row, document, " (knee)" if row["number"] == document["knee"] else ""))
     for row in document["ties"][:TIES_SHOWN]:
@@ -128,7 +128,7 @@ def _table(study: Study, document: dict[str, Any]) -> Table:
         table.add_row(f"and {len(document['ties']) - TIES_SHOWN} more ties", style="dim")
     for name, baseline in BASELINES.items():
         if row := (document["baselines"] or {}).get(name):
-            values = [_figure(row.get(m), row.get(f"se_{m}")) for m in document["objectives"]]
+            values = [_figure(m, row.get(m), row.get(f"se_{m}")) for m in document["objectives"]]
             table.add_row(
                 "", "", *values, console.spelled(f"{baseline.label}: {baseline.meaning}"), style="dim"
             )
@@ -140,7 +140,7 @@ def _cells(row: dict[str, Any], document: dict[str, Any], note: str) -> list[str
 
     values, errors = row["values"], row["standard_errors"]
     params = ", ".join(f"{key}={_short(value)}" for key, value in row["params"].items())
-    figures = [_figure(values[metric], errors.get(metric)) for metric in document["objectives"]]
+    figures = [_figure(metric, values[metric], errors.get(metric)) for metric in document["objectives"]]
     return [f"{row['number']}{note}", str(row["epoch"]), *figures, escape(params)]
 
 
@@ -185,10 +185,12 @@ def summary_line(study: Study) -> str:
     )
 
 
-def _figure(value: float | None, error: float | None = None) -> str:
+def _figure(metric: str, value: float | None, error: float | None = None) -> str:
+    from serhpo.pareto import figure
+
     if value is None:
         return console.spelled("–")
-    return f"{value:.3f}" if error is None else console.spelled(f"{value:.3f} ± {error:.3f}")
+    return figure(metric, value) if error is None else console.spelled(f"{value:.3f} ± {error:.3f}")
 
 
 def _short(value: Any) -> str:

@@ -252,8 +252,9 @@ def _announce(plan: Plan) -> None:
     _tell_of_a_larger_grid(plan)
     s = plan.space.search
     labelled = len(plan.corpus) - plan.corpus.summary()["unlabelled"]
-    levels = ", ".join(map(str, rung_levels(s.epochs, s.grace_period, s.reduction_factor)))
-    about = expected_epochs(s.trials, s.epochs, s.grace_period, s.reduction_factor, s.ranking)
+    shape = (s.epochs, s.grace_period, s.reduction_factor)
+    levels = ", ".join(map(str, rung_levels(*shape)))
+    about = expected_epochs(s.trials, *shape, s.ranking, len(s.objectives))
     console.say(
         f"Corpus {plan.corpus.name}: {len(plan.corpus)} utterances, {labelled} of them labelled, "
         f"{len(plan.corpus.speakers)} speakers; {plan.space.protocol.name}, {len(plan.folds)} folds"

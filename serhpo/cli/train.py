@@ -15,9 +15,6 @@ from serhpo.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from serhpo.search.prepare import Plan
 
-_NO_FIGURES = ("epoch", "trial", "decision", "elapsed", "host", "seconds")
-"""Fields of a ledger row that are no figures of the training."""
-
 
 def train(
     trial: Annotated[
@@ -39,7 +36,7 @@ def train(
     rows = _train(plan, shards, document.get("seed", 0), out)
     best = max(rows, key=lambda row: row["ua"] + row["ccc"])
     known = _ledger(trial)
-    repeated = [_figures(row) == _figures(known[row["epoch"]]) for row in rows if row["epoch"] in known]
+    repeated = [_repeats(row, known[row["epoch"]]) for row in rows if row["epoch"] in known]
     if as_json:
         same = all(repeated) if repeated else None
         console.print_json({"schema_version": 1, "best": best, "epochs": rows, "repeats_study": same})
@@ -122,6 +119,6 @@ def _ledger(trial: Path) -> dict[int, dict[str, Any]]:
     return {row["epoch"]: row for row in read_ledger(ledger) if str(row["trial"]) == folder.name}
 
 
-def _figures(row: dict[str, Any]) -> dict[str, Any]:
-    """All that training decides: not how long it took."""
-    return {name: value for name, value in row.items() if name not in _NO_FIGURES}
+def _repeats(row: dict[str, Any], known: dict[str, Any]) -> bool:
+    """Whether everything that training decides is the same: not how long it took, nor what is new since."""
+    return all(row[name] == value for name, value in known.items() if name in row and name != "seconds")

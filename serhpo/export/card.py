@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serhpo.corpus.table import Corpus
+from serhpo.pareto import figure
 
 if TYPE_CHECKING:
     from serhpo.export.model import ModelSettings
@@ -30,7 +31,7 @@ def model_card(study: Study, trial: TrialRecord, corpus: Corpus, settings: Model
     """
     errors = study.standard_errors().get((trial.number, trial.epoch), {})
     figures = [
-        f"| {name.upper()} | {value:.3f} | {_error(errors.get(name))} |"
+        f"| {name.upper()} | {figure(name, value)} | {_error(errors.get(name))} |"
         for name, value in (trial.values or {}).items()
     ]
     counts = corpus.summary()

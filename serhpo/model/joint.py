@@ -153,6 +153,11 @@ class JointModel(nn.Module):
         if isinstance(normalisation, InputNormalisation):
             normalisation.load_state_dict({"mean": mean, "std": std})
 
+    @property
+    def size(self) -> int:
+        """Trainable weights; those of frozen pretrained encoders are not among them."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
     def pretrained_parameters(self) -> list[nn.Parameter]:
         """Those of fine-tuned blocks, which want a learning rate of their own."""
         tuned = (module for module in self.modules() if isinstance(module, FineTunedEncoder))

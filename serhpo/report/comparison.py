@@ -30,7 +30,7 @@ def fronts_figure(studies: Named) -> go.Figure | None:
         if not front:
             continue
         points = [(trial.values[x.metric], trial.values[y.metric]) for trial in front]
-        path = stairs(points, (x, y))
+        path = stairs(points, (x, y)) if len(numbers.objectives) == 2 else []
         line = {"color": shade.light, "width": 1.5}
         figure.add_scatter(
             x=[a for a, _ in path],
@@ -63,7 +63,9 @@ def fronts_figure(studies: Named) -> go.Figure | None:
 
 
 def hypervolumes_figure(studies: Named) -> go.Figure | None:
-    """Hypervolumes over finished trials; None where there is no volume yet."""
+    """Hypervolumes over finished trials; None where there is none yet, or of different objectives."""
+    if len({tuple(o.metric for o in numbers.objectives) for _, numbers in studies}) > 1:
+        return None
     grown = [numbers for _, numbers in studies if numbers.hypervolume and numbers.hypervolume[-1].hypervolume]
     if not grown:
         return None

@@ -68,7 +68,7 @@ def collect(study: Study) -> Content:
         "front": front_figure(numbers),
         "hypervolume": hypervolume_figure(numbers),
         "hypervolume-hours": hypervolume_hours_figure(numbers, gpus),
-        **{f"curve-{o.metric}": curve_figure(numbers, o) for o in numbers.objectives},
+        **{f"curve-{o.metric}": curve_figure(numbers, o) for o in numbers.measured},
         "importance": importance_figure(shares),
         "effects": effects_figure(worth, numbers),
         "lambda": lambda_figure(numbers),

@@ -64,8 +64,10 @@ def stairs(points: Sequence[Point], objectives: Sequence[Objective]) -> list[Poi
 
 
 def _area(numbers: Numbers) -> list[go.Scatter]:
-    """The area whose size is the hypervolume, and the step line that bounds it."""
-    axes = numbers.objectives[:2]
+    """The area whose size is the hypervolume, and the step line that bounds it; for two objectives alone."""
+    axes = numbers.objectives
+    if len(axes) != 2:
+        return []
     points = [(trial.values[axes[0].metric], trial.values[axes[1].metric]) for trial in numbers.front]
     corner = (axes[0].reference, axes[1].reference)
     inside = [point for point in points if stairs([corner, point], axes)[1] == corner]

@@ -46,7 +46,7 @@ def effects(numbers: Numbers) -> tuple[Effect, ...]:
     time: an effect says what went together with better figures.
     """
     complete = [trial for trial in numbers.trials if trial.state == "COMPLETE"]
-    metrics = [objective.metric for objective in numbers.objectives]
+    metrics = [objective.metric for objective in numbers.measured]
     found = []
     for name, having, others in _splits(complete):
         if min(len(having), len(others)) >= FEWEST:

@@ -147,6 +147,11 @@ class Numbers:
     seconds: float
 
     @property
+    def measured(self) -> tuple[pareto.Objective, ...]:
+        """Objectives that have learning curves and standard errors: UA and CCC."""
+        return tuple(objective for objective in self.objectives if not objective.counts)
+
+    @property
     def front(self) -> tuple[Trial, ...]:
         """The front, by the first objective, ascending."""
         first = self.objectives[0].metric

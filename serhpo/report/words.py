@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serhpo.pareto import Objective
+from serhpo.pareto import Objective, figure
 from serhpo.report.numbers import Numbers, Trial
 from serhpo.study import Study, agreement_sentence
 from serhpo.study.baseline_names import BASELINES
 from serhpo.study.choice import BIAS_METHOD
 
-SHORT = {"ua": "UA", "ccc": "CCC"}
+SHORT = {"ua": "UA", "ccc": "CCC", "parameters": "Parameters"}
 _LONG = {
     "ua": "Unweighted accuracy (UA), 0 to 1",
     "ccc": "Mean CCC of the dimensions, −1 to 1",
@@ -47,7 +47,7 @@ def measured(values: Mapping[str, float], errors: Mapping[str, float], metric: s
     if metric not in values:
         return _NONE
     error = f" ± {number(errors[metric])}" if metric in errors else ""
-    return number(values[metric]) + error
+    return figure(metric, values[metric]).replace("-", "−") + error
 
 
 def setting(value: Any) -> str:
@@ -91,7 +91,7 @@ def front_sentence(numbers: Numbers) -> str:
     if len(front) == 1:
         only = front[0]
         return (
-            f"Trial {only.number} is at least as good as every other complete trial in both objectives: "
+            f"Trial {only.number} is at least as good as every other complete trial in all objectives: "
             f"{short(first)} {measured(only.values, only.errors, first)}, "
             f"{short(second)} {measured(only.values, only.errors, second)}."
         )
@@ -188,11 +188,12 @@ def cost_sentence(numbers: Numbers, gpus: float) -> str:
 def same_sentence(compared: Sequence[tuple[Study, Numbers]]) -> str:
     """Whether studies measured the same thing."""
     measured_on = {
-        (study.lock.get("corpus_digest"), study.settings.classes, str(study.folds())) for study, _ in compared
+        (study.lock.get("corpus_digest"), study.settings.classes, str(study.folds()), study.objectives)
+        for study, _ in compared
     }
     if len(measured_on) == 1:
-        return "These studies share corpus, classes and folds: their figures compare."
-    return "These studies differ in corpus, classes or folds: their figures do not compare."
+        return "These studies share corpus, classes, folds and objectives: their figures compare."
+    return "These studies differ in corpus, classes, folds or objectives: their figures do not compare."
 
 
 def signed(value: float) -> str:

@@ -50,7 +50,7 @@ def effects_figure(effects: Sequence[Effect], numbers: Numbers) -> go.Figure | N
     figure = canvas("With − without", "")
     rows = list(reversed(effects))
     names = [plain(effect.setting) for effect in rows]
-    for index, objective in enumerate(numbers.objectives):
+    for index, objective in enumerate(numbers.measured):
         shade, symbol = series(index)
         triples = [effect.differences[objective.metric] for effect in rows]
         place = [position + (0.16 if index == 0 else -0.16) for position in range(len(rows))]
@@ -88,7 +88,7 @@ def lambda_figure(numbers: Numbers) -> go.Figure | None:
         return None
     outline = {"color": PAPER.light, "width": 1}
     figure = canvas("λ: 0 trains the dimensions alone, 1 the classes alone", "UA and CCC")
-    for index, objective in enumerate(numbers.objectives):
+    for index, objective in enumerate(numbers.measured):
         shade, symbol = series(index)
         metric = objective.metric
         figure.add_scatter(

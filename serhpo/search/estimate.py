@@ -95,8 +95,11 @@ class Estimate:
             return math.floor(trials * max(1.0, low)), math.ceil(trials * min(high, self._settings.epochs))
         s = self._settings
         shape = (s.epochs, s.grace_period, s.reduction_factor)
-        # One order of all trials prunes the most; two unrelated ones, where either is enough, the least.
-        low, high = (expected_epochs(trials, *shape, ranking) for ranking in ("epsilon_net", "union"))
+        # One order of all trials prunes the most; unrelated ones, where any is enough, the least.
+        low, high = (
+            expected_epochs(trials, *shape, ranking, len(s.objectives))
+            for ranking in ("epsilon_net", "union")
+        )
         return int(low), int(high)
 
     def _seconds_an_epoch(self) -> tuple[float, float]:

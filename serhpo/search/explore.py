@@ -88,8 +88,7 @@ def weights(space: Space, assignment: Assignment, classes: int = 4) -> int:
     config = space.trial_config(assignment)
     extractors = {stream: config.features[stream] for stream in config.streams}
     inputs = {stream: StreamInput.of(each, each.channels) for stream, each in extractors.items()}
-    model = JointModel(config.model, inputs, classes)
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    return JointModel(config.model, inputs, classes).size
 
 
 def cost_class(count: int) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from serhpo.pareto import figure
 from serhpo.search.estimate import Remaining
 from serhpo.study import Study, TrialRecord
 from serhpo.study.overview import Overview, Overviews, Row
@@ -132,7 +133,9 @@ class View:
 
 def line(trial: TrialRecord, done: int, asked: int, hypervolume: float) -> str:
     """The end of a trial in one line, in rich's markup."""
-    values = "  ".join(f"{name.upper()} {value:.3f}" for name, value in (trial.values or {}).items())
+    values = "  ".join(
+        f"{name.upper()} {figure(name, value)}" for name, value in (trial.values or {}).items()
+    )
     detail = escape(str(trial.notes["reason"])) if "reason" in trial.notes else values
     label = "best epoch" if trial.state == "COMPLETE" else "last epoch"
     state = f"[{_STYLES[trial.state]}]{trial.state:8}[/]"
@@ -193,7 +196,7 @@ def _columns(overview: Overview) -> list[tuple[str, ...]]:
 
 
 def _cells(row: Row, overview: Overview) -> list[str]:
-    values = [f"{row.values[m]:.3f}" if m in row.values else "–" for m in overview.metrics]
+    values = [figure(m, row.values[m]) if m in row.values else "–" for m in overview.metrics]
     epoch = "–" if row.epoch is None else f"{row.epoch}/{overview.epochs_of_trial}"
     epoch += "" if row.rung is None else f" r{row.rung}"
     state = "front" if row.on_front else _WORDS.get(row.state, row.state.lower())

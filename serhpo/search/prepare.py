@@ -116,7 +116,7 @@ def create_study(
         corpus_name=plan.corpus.name,
         classes=plan.corpus.scheme.classes,
         space=plan.space_name,
-        objectives=pareto.standard_objectives(len(plan.corpus.scheme.classes)),
+        objectives=pareto.standard_objectives(len(plan.corpus.scheme.classes), settings.objectives),
         protocol=plan.space.protocol,
         claim=level(plan.space.protocol),
         epochs=settings.epochs,

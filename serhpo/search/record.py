@@ -105,14 +105,15 @@ def objective_values(row: EpochRow, objectives: Sequence[Objective]) -> list[flo
 
 
 def best_epoch(rows: Sequence[EpochRow], objectives: Sequence[Objective]) -> EpochRow:
-    """The epoch whose objectives have the highest mean, the first of equal ones.
+    """The epoch whose objectives have the highest mean, the first of equal ones; counts never change.
 
     All values of a trial, its checkpoint and its place on the front are those of this single epoch.
     """
-    signs = [1.0 if objective.direction == "maximise" else -1.0 for objective in objectives]
+    measured = [objective for objective in objectives if not objective.counts]
+    signs = [1.0 if objective.direction == "maximise" else -1.0 for objective in measured]
 
     def gain(row: EpochRow) -> float:
-        total = sum(s * v for s, v in zip(signs, objective_values(row, objectives), strict=True))
+        total = sum(s * v for s, v in zip(signs, objective_values(row, measured), strict=True))
         return total if math.isfinite(total) else -math.inf
 
     return max(sorted(rows, key=lambda row: int(row["epoch"])), key=gain)

@@ -190,7 +190,8 @@ class Rungs:
         ]
         if len(both) < FEWEST:
             return 0.0
-        early, late = np.array(both).transpose(1, 2, 0)
+        measured = [not objective.counts for objective in self.objectives]  # a count foretells itself
+        early, late = np.array(both).transpose(1, 2, 0)[:, measured]
         return max(0.0, min(kendall_tau(*columns) or 0.0 for columns in zip(early, late, strict=True)))
 
 
@@ -212,14 +213,16 @@ def rung_levels(epochs: int, grace_period: int, reduction_factor: int) -> list[i
     return levels
 
 
-def expected_epochs(trials: int, epochs: int, grace_period: int, reduction_factor: int, ranking: str) -> int:
+def expected_epochs(
+    trials: int, epochs: int, grace_period: int, reduction_factor: int, ranking: str, objectives: int = 2
+) -> int:
     """About how many epochs a search spends.
 
     A trial survives a rung with probability 1/η under a single order of the trials; where being best in
-    either of two unrelated objectives is enough, with 1 − (1 − 1/η)².
+    any of k unrelated objectives is enough, with 1 − (1 − 1/η)ᵏ.
     """
     share = 1 / reduction_factor
-    keep = 1 - (1 - share) ** 2 if ranking in ("adaptive", "union", "either") else share
+    keep = 1 - (1 - share) ** objectives if ranking in ("adaptive", "union", "either") else share
     spent, alive, previous = 0.0, float(trials), 0
     for level in [*rung_levels(epochs, grace_period, reduction_factor), epochs]:
         spent += alive * (level - previous)

@@ -21,6 +21,7 @@ class SearchSettings(Config):
         gpu_hours: Hours of training times ``gpus_per_trial``.
         total_epochs: Epochs of all trials together.
         patience: Trials that may end one after another without the front's hypervolume growing.
+        objectives: What is optimised: UA and mean CCC, or these and the number of trainable parameters.
         epochs: Epochs of a trial that is never pruned.
         grace_period: First rung, in epochs; no trial is pruned before.
         reduction_factor: One in this many trials survives a rung (ASHA's eta).
@@ -46,6 +47,7 @@ class SearchSettings(Config):
     gpu_hours: float | None = Field(None, gt=0)
     total_epochs: int | None = Field(None, ge=1)
     patience: int | None = Field(None, ge=1)
+    objectives: tuple[Literal["ua", "ccc", "parameters"], ...] = ("ua", "ccc")
     epochs: int = Field(27, ge=1)
     grace_period: int = Field(1, ge=1)
     reduction_factor: int = Field(3, ge=2)
@@ -67,6 +69,13 @@ class SearchSettings(Config):
     @classmethod
     def _renamed(cls, ranking: object) -> object:
         return RENAMED.get(ranking, ranking) if isinstance(ranking, str) else ranking
+
+    @field_validator("objectives")
+    @classmethod
+    def _ua_and_ccc_first(cls, objectives: tuple[str, ...]) -> tuple[str, ...]:
+        if objectives not in (("ua", "ccc"), ("ua", "ccc", "parameters")):
+            raise ValueError("objectives must be [ua, ccc] or [ua, ccc, parameters]")
+        return objectives
 
     @model_validator(mode="after")
     def _gpu_hours_with_gpus(self) -> SearchSettings:

@@ -86,6 +86,15 @@ def warm_trials(space: Space, study: Study) -> tuple[list[FrozenTrial], Counter[
             allowed=space.search.epochs,
             hint=f"--enqueue {study.name} tries the configurations of its front instead",
         )
+    metrics = [objective.metric for objective in study.objectives]
+    if missing := set(space.search.objectives) - set(metrics):
+        raise StudyError(
+            f"The other study did not measure {', '.join(missing)}, which this search optimises",
+            where=study.path,
+            got=", ".join(metrics),
+            allowed=", ".join(space.search.objectives),
+            hint=f"--enqueue {study.name} tries the configurations of its front instead",
+        )
     theirs = _space_of(study)
     found: list[FrozenTrial] = []
     dropped: Counter[str] = Counter()
@@ -99,11 +108,11 @@ def warm_trials(space: Space, study: Study) -> tuple[list[FrozenTrial], Counter[
             continue
         fixed = FixedTrial(assignment)
         space.suggest(fixed)
-        complete = trial.state == "COMPLETE" and trial.values is not None
+        values = trial.values if trial.state == "COMPLETE" else None
         found.append(
             create_trial(
                 state=TrialState[trial.state],
-                values=list((trial.values or {}).values()) if complete else None,
+                values=[values[metric] for metric in space.search.objectives] if values else None,
                 params=assignment,
                 distributions=fixed.distributions,
                 user_attrs={"warm_start": study.name, "warm_start_trial": trial.number},

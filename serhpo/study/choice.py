@@ -75,12 +75,12 @@ def _within(
     sign = 1.0 if bound.direction == "maximise" else -1.0
     kept = {n: values for n, values in front.items() if sign * (values[bound.metric] - limit) >= 0}
     if not kept:
-        reached = front[_best(front, bound)][bound.metric]
+        reached = pareto.figure(bound.metric, front[_best(front, bound)][bound.metric])
         raise UsageError(
             f"No trial of the front has {bound.metric.upper()} {'≥' if sign > 0 else '≤'} {limit:g}",
             where="--pick",
             got=wish,
-            allowed=f"up to {reached:.3f}, the front's best" if sign > 0 else f"down to {reached:.3f}",
+            allowed=f"{'up' if sign > 0 else 'down'} to {reached}, the front's best",
         )
     other = next((objective for objective in objectives if objective is not bound), bound)
     many = f"{len(kept)} of the front's {len(front)} trials keep {wish.strip()}"
@@ -101,7 +101,10 @@ def _number(text: str, wish: str) -> float:
 
 def _unreadable(wish: str, objectives: Sequence[Objective]) -> UsageError:
     best = ", ".join(f"best-{objective.metric}" for objective in objectives)
-    bounds = ", ".join(f'"{o.metric}{">=" if o.direction == "maximise" else "<="}0.5"' for o in objectives)
+    bounds = ", ".join(
+        f'"{o.metric}{">=" if o.direction == "maximise" else "<="}{100_000 if o.counts else 0.5}"'
+        for o in objectives
+    )
     return UsageError(
         "Unknown way to pick a trial", where="--pick", got=wish, allowed=f"knee, {best}, {bounds}"
     )
@@ -121,7 +124,7 @@ def ties(values: Values, errors: Values, objectives: Sequence[Objective]) -> fro
     members = turned[on_front]
     found = set()
     for number, loss, member in zip(numbers, turned, on_front, strict=True):
-        own = [errors.get(number, {}).get(objective.metric) for objective in objectives]
+        own = [0.0 if o.counts else errors.get(number, {}).get(o.metric) for o in objectives]
         if member or not np.isfinite(loss).all() or None in own:
             continue
         lifted = loss - np.array(own, dtype=np.float64)

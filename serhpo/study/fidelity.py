@@ -51,6 +51,7 @@ def agreement(study: Study) -> list[Agreement]:
         )
         for rung, rows in sorted(at_rung.items())
         for objective in study.objectives
+        if not objective.counts
     ]
 
 

@@ -110,6 +110,11 @@ class FoldTraining:
         self._stepper = Stepper(self._model, config.optimiser, batches * config.epochs, beside, pretrained)
         self._half = half_precision(config.precision, device)
 
+    @property
+    def parameters(self) -> int:
+        """Trainable weights of the model."""
+        return self._model.size
+
     def train_epoch(self, epoch: int) -> Losses:
         """One pass over the training speakers; ``epoch`` counts from 1.
 

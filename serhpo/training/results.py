@@ -37,6 +37,7 @@ class EpochResult:
         weight_class: Weight of the classification loss in this epoch, mean over its steps and over folds.
         weight_dimension: The same of the dimension loss.
         seconds: Wall time of the epoch, all folds, with evaluation.
+        parameters: Trainable weights of the model; None in what an older version wrote.
     """
 
     epoch: int
@@ -54,6 +55,7 @@ class EpochResult:
     weight_class: float
     weight_dimension: float
     seconds: float
+    parameters: int | None = None
 
     @property
     def score(self) -> float:

@@ -84,6 +84,7 @@ class TrialTraining:
             weight_class=float(np.mean([loss.class_weight for loss in losses])),
             weight_dimension=float(np.mean([loss.dimension_weight for loss in losses])),
             seconds=time.perf_counter() - start,
+            parameters=self._folds[0].parameters,
         )
         self.epoch = epoch
         self.history.append(result)

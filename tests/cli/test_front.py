@@ -1,5 +1,6 @@
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -71,3 +72,18 @@ def test_quiet_leaves_results_and_errors(serhpo, study):
 
     assert missing.code == 3
     assert "No study named" in missing.err
+
+
+def test_a_third_objective_is_a_column_and_may_bring_a_trial_onto_the_front(serhpo, home):
+    sizes = (2_000_000, 300_000, 300_000, 40_000, 10_000)
+    trials = [replace(trial, parameters=size) for trial, size in zip(TRIALS, sizes, strict=True)]
+    make_study(home / "studies" / "sized", trials, epochs=1)
+
+    document = serhpo("front", "sized", "--json").json
+    out = serhpo("front", "sized", "--pick", "parameters<=100000").out
+
+    assert document["objectives"] == ["ua", "ccc", "parameters"]
+    assert [row["number"] for row in document["front"]] == [2, 1, 3, 0]  # 3 was beaten in two objectives
+    assert document["ties"] == []
+    for shown in ("PARAMETERS", "2,000,000", "40,000", "● front", "trial 3: 1 of the front's 4 trials keep"):
+        assert shown in out

@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -197,7 +198,7 @@ def test_studies_are_laid_over_each_other(tmp_path):
     assert {"a", "b"} <= set(names)
     assert len(page.scripts) == 2
     assert page.text.count(HOSTILE) >= 3
-    assert "share corpus, classes and folds" in page.text
+    assert "share corpus, classes, folds and objectives" in page.text
 
 
 def test_studies_without_a_front_are_compared_too(tmp_path):
@@ -205,3 +206,18 @@ def test_studies_without_a_front_are_compared_too(tmp_path):
 
     assert "there is no front" in page.text
     assert set(page.data) == {"colours"}
+
+
+def test_a_third_objective_has_its_column_and_no_curve(tmp_path):
+    trials = [replace(t, parameters=1_000_000 // (n + 1)) for n, t in enumerate(random_trials(14))]
+    sized = page_of(tmp_path, trials, epochs=9, rungs=(1, 3))
+    text = squeezed(sized.text)
+
+    assert "Best Parameters" in text
+    assert "above UA 0.25, CCC 0, Parameters 1e+08" in text
+    assert "1,000,000" in text
+    assert set(sized.data) >= {"figure-front", "figure-curve-ua", "figure-curve-ccc", "figure-effects"}
+    assert "figure-curve-parameters" not in sized.data
+    for name in ("front", "effects"):  # neither a staircase of two objectives nor a count among figures
+        named = {trace.get("name") for trace in sized.data[f"figure-{name}"]["data"]}
+        assert not named & {"hypervolume", "front", "Parameters"}

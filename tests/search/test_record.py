@@ -191,3 +191,13 @@ def test_a_minimised_objective_counts_the_other_way_round():
     objectives = (Objective(metric="ua"), Objective(metric="loss", direction="minimise"))
     rows = [{"epoch": 1, "ua": 0.5, "loss": 0.9}, {"epoch": 2, "ua": 0.4, "loss": 0.1}]
     assert best_epoch(rows, objectives)["epoch"] == 2
+
+
+def test_a_count_does_not_choose_the_epoch():
+    objectives = standard_objectives(4, ("ua", "ccc", "parameters"))
+    # Of equal sums the first: adding a count of millions would leave their last digits to chance.
+    rows = [
+        {**row(0, epoch, 0.1 * epoch, 0.7 - 0.1 * epoch), "parameters": 12_345_678} for epoch in (1, 2, 3)
+    ]
+    rows.append({**row(0, 4, 0.4, 0.3 + 1e-9), "parameters": 12_345_678})
+    assert best_epoch(rows, objectives)["epoch"] == best_epoch(rows, BOTH)["epoch"] == 4

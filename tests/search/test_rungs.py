@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from scipy.stats import kendalltau
 
 from serhpo.pareto import Objective, standard_objectives
@@ -400,3 +401,32 @@ def test_a_decision_taken_with_noise_stands_without_it():
     assert (saved.keep, saved.rank, saved.noise) == (True, 1, True)
     assert rungs().report(1, 1, (0.4, 0.4), saved.to_json()) == saved
     assert rungs().report(1, 1, (0.4, 0.4), {"rank": 0, "recorded": 1, "keep": True}).noise is False
+
+
+# --- Three objectives -------------------------------------------------------------------------------------
+
+
+def test_small_models_go_on_and_their_size_says_nothing_about_curves():
+    sized = standard_objectives(4, ("ua", "ccc", "parameters"))
+    decided = Rungs(sized, SearchSettings(**{**SETTINGS, "ranking": "adaptive"}))
+    for trial in range(9):  # all of one size, each better than all before; the order lasts
+        for epoch in (1, 3):
+            decided.report(trial, epoch, (0.1 + trial / 100, 0.1 + trial / 100, 50_000))
+    assert decided._ranking_at(decided._rungs[1]) is RANKINGS["epsilon_net"]
+    assert not decided.report(20, 1, (0.1, 0.1, 60_000)).keep
+    small = decided.report(21, 1, (0.1, 0.1, 4_000))
+    assert (small.keep, small.rank) == (True, 0)
+
+
+def test_more_objectives_keep_more_trials():
+    # 1 - (2/3)^3 = 19/27 of the trials go on: 27 + 19 * 2 + 13.37 * 6.
+    assert expected_epochs(27, 9, 1, 3, "union", 3) == 145
+    assert expected_epochs(27, 9, 1, 3, "epsilon_net", 3) == expected_epochs(27, 9, 1, 3, "epsilon_net")
+
+
+def test_the_objectives_of_a_space():
+    assert SearchSettings().objectives == ("ua", "ccc")
+    assert SearchSettings(objectives=["ua", "ccc", "parameters"]).objectives[2] == "parameters"
+    for wrong in (["ua"], ["ccc", "ua"], ["ua", "ccc", "ccc"], ["ua", "ccc", "seconds"], []):
+        with pytest.raises(ValidationError):
+            SearchSettings(objectives=wrong)

@@ -160,6 +160,8 @@ def test_a_trial_of_another_study_is_no_reason_not_to_measure_it_here(home, spac
 def test_a_study_that_does_not_compare_is_refused(home, space, other):
     with pytest.raises(StudyError, match="number of epochs"):
         warm_trials(make_space(epochs=4), other)
+    with pytest.raises(StudyError, match="did not measure parameters"):
+        warm_trials(make_space(objectives=["ua", "ccc", "parameters"]), other)
     with pytest.raises(StudyError, match="No trial of the other study fits"):
         warm_trials(make_space({"streams": {"subset": ["waveform"]}}), other)
 

@@ -60,6 +60,25 @@ def test_a_bound_on_what_is_minimised_turns_round():
     assert choose("best-loss", front, objectives).number == 2
 
 
+def test_a_count_bounds_a_choice_and_never_errs():
+    objectives = standard_objectives(4, ("ua", "ccc", "parameters"))
+    front = {
+        1: {"ua": 0.60, "ccc": 0.40, "parameters": 1_200_000},
+        2: {"ua": 0.50, "ccc": 0.30, "parameters": 40_000},
+        3: {"ua": 0.55, "ccc": 0.20, "parameters": 90_000},
+    }
+    assert choose("parameters<=100000", front, objectives).number == 3  # the best UA of the two
+    assert choose("best-parameters", front, objectives).number == 2
+    with pytest.raises(UsageError, match="down to 40,000"):
+        choose("parameters<=1000", front, objectives)
+    with pytest.raises(UsageError, match="parameters<=100000"):
+        choose("small", front, objectives)
+    errors = {number: {"ua": 0.03, "ccc": 0.03} for number in range(1, 6)}
+    tied = {4: {"ua": 0.58, "ccc": 0.38, "parameters": 1_300_000}}
+    beaten = {5: {"ua": 0.48, "ccc": 0.16, "parameters": 100_000}}  # 3 is ahead even of 0.51 and 0.19
+    assert ties({**front, **tied, **beaten}, errors, objectives) == {4}
+
+
 def test_a_trial_within_its_error_of_the_front_is_a_tie():
     values = {1: {"ua": 0.60, "ccc": 0.40}, 2: {"ua": 0.58, "ccc": 0.39}, 3: {"ua": 0.50, "ccc": 0.30}}
     errors = {number: {"ua": 0.03, "ccc": 0.02} for number in values}
