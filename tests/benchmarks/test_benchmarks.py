@@ -56,6 +56,13 @@ def test_joint_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["kind"] for row in rows] == ["joint", "classification only", "class means", "dimensions only"]
 
 
+def test_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERHPO_HOME", str(tmp_path))
+    (row,) = run("benchmarks/checkpoints.py", "--quick")["rows"]
+    assert row["share"] == row["save_s"] / row["epoch_s"]
+    assert row["megabytes"] > 12 * row["parameters"] * 2 / 1e6  # weights and two moments, two folds
+
+
 def test_overhead() -> None:
     figures = run("benchmarks/overhead.py", "--quick")
     assert {len(figures[name]) for name in figures if name != "goals"} == {1}
