@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,47 @@ from serhpo.training.statistics import class_means
 from serhpo.training.uncertainty import standard_errors
 
 Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """All that the baselines know: counts and means over a fold's training speakers.
+
+    Attributes:
+        majority: The most frequent class.
+        mean: ``[3]`` mean ratings.
+        class_means: ``[K, 3]`` mean ratings of each class.
+    """
+
+    majority: int
+    mean: Array
+    class_means: Array
+
+    @classmethod
+    def of(cls, data: TrainingData, fold: Fold) -> Knowledge:
+        """What the training speakers of a fold teach."""
+        train = data.rows(fold.train)
+        labels, count = data.labels[train], len(data.classes)
+        return cls(
+            int(np.bincount(labels[labels >= 0], minlength=count).argmax()),
+            np.nanmean(data.dimensions[train], axis=0),
+            class_means(labels, data.dimensions[train], count),
+        )
+
+    def guesses(self, log_probabilities: Array, labels: Array) -> dict[str, tuple[Array, Array]]:
+        """``[n]`` classes and ``[n, 3]`` ratings by the name of the baseline.
+
+        Args:
+            log_probabilities: ``[n, K]`` of a classifier.
+            labels: ``[n]`` for the oracle, whose guess is of no use where there is none (−1).
+        """
+        predicted, count = log_probabilities.argmax(axis=1), len(labels)
+        return {
+            "majority_class": (np.full(count, self.majority), np.tile(self.mean, (count, 1))),
+            "class_mean": (predicted, self.class_means[predicted]),
+            "class_mean_posterior": (predicted, np.exp(log_probabilities) @ self.class_means),
+            "class_mean_oracle": (labels, self.class_means[labels]),
+        }
 
 
 def baselines(
@@ -39,31 +81,21 @@ def baselines(
         ``class_mean_oracle`` (of the true class): ``{"ua", "wa", "ccc", "se_ua", "se_ccc"}``.
     """
     rows, labels = predictions.utterances, data.labels[predictions.utterances]
-    predicted = predictions.log_probabilities.argmax(axis=1)
-    posteriors = np.exp(predictions.log_probabilities)
-    majority = np.empty_like(labels)
-    guesses = {
-        name: np.empty((len(rows), data.dimensions.shape[1]))
-        for name in ("majority_class", "class_mean", "class_mean_posterior", "class_mean_oracle")
-    }
-    for index, fold in enumerate(folds):
-        part = predictions.folds == index
-        train = data.rows(fold.train)
-        means = class_means(data.labels[train], data.dimensions[train], len(data.classes))
-        known = data.labels[train]
-        majority[part] = np.bincount(known[known >= 0], minlength=len(data.classes)).argmax()
-        guesses["majority_class"][part] = np.nanmean(data.dimensions[train], axis=0)
-        guesses["class_mean"][part] = means[predicted[part]]
-        guesses["class_mean_posterior"][part] = posteriors[part] @ means
-        guesses["class_mean_oracle"][part] = means[labels[part]]
-    classes = {"majority_class": majority, "class_mean_oracle": labels}
+    parts = [predictions.folds == index for index in range(len(folds))]
+    guesses: dict[str, tuple[Array, Array]] = {}
+    for fold, part in zip(folds, parts, strict=True):
+        found = Knowledge.of(data, fold).guesses(predictions.log_probabilities[part], labels[part])
+        for name, (classes, ratings) in found.items():
+            new = np.empty_like(labels), np.empty((len(rows), data.dimensions.shape[1]))
+            all_classes, all_ratings = guesses.setdefault(name, new)
+            all_classes[part], all_ratings[part] = classes, ratings
     result = {
-        name: _row(data, rows, classes.get(name, predicted), guess, labels >= 0 if "oracle" in name else None)
+        name: _row(data, rows, *guess, labels >= 0 if "oracle" in name else None)
         for name, guess in guesses.items()
     }
     # Pooled, majority classes that differ from fold to fold would look worse than guessing.
-    parts = [predictions.folds == index for index in range(len(folds))]
-    each = [_row(data, rows[p], majority[p], guesses["majority_class"][p], None) for p in parts]
+    majority, means = guesses["majority_class"]
+    each = [_row(data, rows[p], majority[p], means[p], None) for p in parts]
     for figure in ("ua", "wa", "ccc"):
         result["majority_class"][figure] = float(np.mean([row[figure] for row in each]))
     result["majority_class"] |= {"se_ua": None, "se_ccc": None}  # no choice of speakers changes a constant

@@ -6,10 +6,13 @@ table of per-utterance (or per-speaker) terms: no replicate is computed from scr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from serhpo.training.sums import added_up, cccs, mean_of_known, recalls, terms
 
 Array: TypeAlias = npt.NDArray[Any]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -23,6 +26,43 @@ def method(speakers: int) -> str:
     if speakers >= JACKKNIFE_SPEAKERS:
         return f"jackknife over {speakers} speakers"
     return f"bootstrap over utterances, too small: {speakers} speakers say too little about speakers"
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How to draw again what a figure was measured on.
+
+    Attributes:
+        owner: ``[n]`` unit that each row belongs to: its speaker, or its utterance.
+        weights: ``[R, units]`` how often each replicate has each unit.
+        scale: Factor from the replicates' variance to that of the figure.
+    """
+
+    owner: Array
+    weights: FloatArray
+    scale: float
+
+
+def resampling(speakers: Array, seed: int, utterances: Array | None = None) -> Resampling:
+    """Leave out one speaker at a time where there are enough of them, else redraw utterances.
+
+    Args:
+        speakers: ``[n]``.
+        seed: Of the bootstrap.
+        utterances: ``[n]`` ids, where an utterance has several rows.
+    """
+    names, owner = np.unique(speakers, return_inverse=True)
+    count = len(names)
+    if count >= JACKKNIFE_SPEAKERS:
+        # the jackknife's (n − 1)/n Σ, from a variance that divides by n − 1
+        return Resampling(owner, 1 - np.eye(count), (count - 1) ** 2 / count)
+    owner = np.arange(len(speakers))
+    if utterances is not None:
+        owner = np.unique(utterances, return_inverse=True)[1]
+    size = int(owner.max()) + 1
+    draws = np.random.default_rng(seed).integers(0, size, (BOOTSTRAP_REPLICATES, size))
+    weights = np.stack([np.bincount(draw, minlength=size) for draw in draws]).astype(np.float64)
+    return Resampling(owner, weights, 1.0)
 
 
 def standard_errors(
@@ -48,23 +88,11 @@ def standard_errors(
         classes: Number of classes.
         seed: Of the bootstrap.
     """
-    terms = _terms(labels, predicted, dimensions, targets, classes)
-    names, owner = np.unique(speakers, return_inverse=True)
-    count = len(names)
-    if count >= JACKKNIFE_SPEAKERS:
-        per_speaker = np.zeros((count, terms.shape[1]))
-        np.add.at(per_speaker, owner, terms)
-        replicates = (1 - np.eye(count)) @ per_speaker
-        scale = (count - 1) ** 2 / count  # the jackknife's (n − 1)/n Σ, from a variance that divides by n − 1
-    else:
-        size = len(terms)
-        draws = np.random.default_rng(seed).integers(0, size, (BOOTSTRAP_REPLICATES, size))
-        weights = np.stack([np.bincount(draw, minlength=size) for draw in draws]).astype(np.float64)
-        replicates = weights @ terms
-        scale = 1.0
+    how = resampling(speakers, seed)
+    sums = how.weights @ added_up(terms(labels, predicted, dimensions, targets, classes), how.owner)
     return (
-        _spread(_ua(replicates[:, : classes * classes], classes), scale),
-        _spread(_mean_ccc(replicates[:, classes * classes :]), scale),
+        spread(mean_of_known(recalls(sums, classes)), how.scale),
+        spread(mean_of_known(cccs(sums, classes)), how.scale),
     )
 
 
@@ -89,17 +117,15 @@ def influence(
     Returns:
         ``ua`` and ``ccc``, each ``[speakers]`` in the order of their names or ``[n]``, of sum 0.
     """
-    terms = _terms(labels, predicted, dimensions, targets, classes)
-    sums = terms.sum(axis=0)
+    rows = terms(labels, predicted, dimensions, targets, classes)
+    sums = rows.sum(axis=0)
     cells = classes * classes
     names, owner = np.unique(speakers, return_inverse=True)
     if len(names) >= JACKKNIFE_SPEAKERS:
-        per_speaker = np.zeros((len(names), terms.shape[1]))
-        np.add.at(per_speaker, owner, terms)
-        terms = per_speaker
+        rows = added_up(rows, owner)
     return {
-        "ua": terms[:, :cells] @ _ua_gradient(sums[:cells], classes),
-        "ccc": terms[:, cells:] @ _mean_ccc_gradient(sums[cells:]),
+        "ua": rows[:, :cells] @ _ua_gradient(sums[:cells], classes),
+        "ccc": rows[:, cells:] @ _mean_ccc_gradient(sums[cells:]),
     }
 
 
@@ -115,29 +141,6 @@ def paired_error(one: Array, other: Array) -> float:
     return float(np.sqrt(count / (count - 1) * difference @ difference)) if count > 1 else 0.0
 
 
-def _terms(labels: Array, predicted: Array, dimensions: Array, targets: Array, classes: int) -> FloatArray:
-    """``[n, classes² + 6·D]``: cell of the confusion matrix, then 1, x, y, x², y², xy per dimension."""
-    cells = np.zeros((len(labels), classes * classes))
-    labelled = np.flatnonzero(labels >= 0)
-    cells[labelled, labels[labelled] * classes + predicted[labelled]] = 1
-    columns = [cells]
-    for x, y in zip(dimensions.T.astype(np.float64), targets.T.astype(np.float64), strict=True):
-        known = ~np.isnan(y)
-        # Centred, so that the sums of squares lose no digits; CCC does not change when both shift.
-        centre = y[known].mean() if known.any() else 0.0
-        x, y = np.where(known, x - centre, 0), np.where(known, y - centre, 0)
-        columns.append(np.stack([known, x, y, x * x, y * y, x * y], axis=1))
-    return np.concatenate(columns, axis=1)
-
-
-def _ua(sums: FloatArray, classes: int) -> FloatArray:
-    matrices = sums.reshape(-1, classes, classes)
-    totals = matrices.sum(axis=2)
-    hits = np.diagonal(matrices, axis1=1, axis2=2)
-    recalls = np.divide(hits, totals, out=np.zeros_like(totals), where=totals > 0)
-    return _divide(recalls.sum(axis=1), (totals > 0).sum(axis=1))
-
-
 def _ua_gradient(sums: FloatArray, classes: int) -> FloatArray:
     """Derivatives of UA by the cells of the confusion matrix."""
     matrix = sums.reshape(classes, classes)
@@ -145,14 +148,6 @@ def _ua_gradient(sums: FloatArray, classes: int) -> FloatArray:
     safe = np.maximum(totals, 1)
     gradient: FloatArray = (totals > 0) * (np.eye(classes) - np.diagonal(matrix)[:, None] / safe) / safe
     return gradient.ravel() / max(1, int(np.count_nonzero(totals)))
-
-
-def _mean_ccc(sums: FloatArray) -> FloatArray:
-    count, x, y, xx, yy, xy = np.moveaxis(sums.reshape(len(sums), -1, 6), 2, 0)
-    joint = count * xy - x * y
-    denominator = count * xx - x * x + count * yy - y * y + (x - y) ** 2
-    ccc = np.divide(2 * joint, denominator, out=np.zeros_like(joint), where=denominator > 1e-12)
-    return _divide(ccc.sum(axis=1), (count > 0).sum(axis=1))
 
 
 def _mean_ccc_gradient(sums: FloatArray) -> FloatArray:
@@ -169,12 +164,7 @@ def _mean_ccc_gradient(sums: FloatArray) -> FloatArray:
     return gradient.ravel() / max(1, int(np.count_nonzero(table[:, 0])))
 
 
-def _divide(total: Array, count: Array) -> FloatArray:
-    ratio: FloatArray = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
-    return ratio
-
-
-def _spread(values: FloatArray, scale: float) -> float:
+def spread(values: FloatArray, scale: float) -> float:
     """Root of scaled sample variance over the replicates that could be measured."""
     values = values[~np.isnan(values)]
     return float(np.sqrt(scale * values.var(ddof=1))) if len(values) > 1 else 0.0
