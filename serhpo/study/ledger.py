@@ -1,7 +1,8 @@
 """Append-only record of a study's epochs: ``epochs.jsonl``, one flushed line per trial and epoch.
 
-Only the driver of a search writes it. A line is either complete or not there: a tail torn by a kill is
-cut off when the next driver opens the file, and skipped by everyone who only reads.
+Only the driver of a search writes it; ``evaluations.jsonl`` is such a file, too. A line is either complete
+or not there: a tail torn by a kill is cut off when the next driver opens the file, and skipped by everyone
+who only reads.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from serhpo.errors import StorageError, StudyError
+
+EPOCH = ("trial", "epoch")
+"""What tells the lines of ``epochs.jsonl`` apart."""
 
 
 class Ledger:
@@ -22,28 +26,30 @@ class Ledger:
 
     Args:
         path: The file; made if missing, its torn last line removed.
+        key: Fields that every line has, and that tell one from another.
 
     Raises:
         StorageError: The file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: Sequence[str] = EPOCH) -> None:
         self.path = path
+        self._key = tuple(key)
         try:
             cut_torn_tail(path)
-            self._known = {(row["trial"], row["epoch"]) for row in read_ledger(path)}
+            self._known = {self._key_of(row) for row in read_ledger(path, key)}
             self._file = path.open("ab", buffering=0)
             self._end = os.fstat(self._file.fileno()).st_size
         except OSError as error:
             raise StorageError.from_os_error(error, path) from error
 
     def append(self, row: Mapping[str, Any]) -> bool:
-        """Add one epoch; False where ``(trial, epoch)`` is already there, which changes nothing.
+        """Add one line; False where its key is already there, which changes nothing.
 
         Raises:
             StorageError: The line could not be written whole; what was written of it is taken back.
         """
-        key = (row["trial"], row["epoch"])
+        key = self._key_of(row)
         if key in self._known:
             return False
         line = json.dumps(row, separators=(",", ":"), allow_nan=False).encode() + b"\n"
@@ -60,6 +66,9 @@ class Ledger:
         self._known.add(key)
         return True
 
+    def _key_of(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in self._key)
+
     def _take_back(self) -> None:
         """Cut off what a failed write left behind the last whole line."""
         if os.fstat(self._file.fileno()).st_size > self._end:
@@ -71,8 +80,12 @@ class Ledger:
         self._file.close()
 
 
-def read_ledger(path: Path) -> Iterator[dict[str, Any]]:
+def read_ledger(path: Path, key: Sequence[str] = EPOCH) -> Iterator[dict[str, Any]]:
     """Every whole line, in the order written.
+
+    Args:
+        path: The file; one that is missing has no line.
+        key: Fields that every line has.
 
     Raises:
         StudyError: A line other than the last is damaged.
@@ -83,22 +96,22 @@ def read_ledger(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            row = _parse(line)
+            row = _parse(line, key)
             if row is None:
                 raise StudyError(
-                    "A line of the epoch ledger is damaged",
+                    "A line of the ledger is damaged",
                     where=f"{path}:{number}",
-                    hint="remove that line; the study goes on without this epoch",
+                    hint="remove that line; the study goes on without it",
                 )
             yield row
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes, key: Sequence[str]) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
     except ValueError:
         return None
-    return row if isinstance(row, dict) and {"trial", "epoch"} <= row.keys() else None
+    return row if isinstance(row, dict) and row.keys() >= set(key) else None
 
 
 def cut_torn_tail(path: Path) -> None:

@@ -137,19 +137,24 @@ class FoldTraining:
         class_weight, dimension_weight = np.mean(weights, axis=0).tolist()
         return Losses(class_loss, dimension_loss, class_weight, dimension_weight)
 
-    def predict(self) -> Predictions:
-        """Predictions for the validation speakers' utterances, each heard whole, in corpus order.
+    def predict(self, rows: np.ndarray[Any, np.dtype[np.int64]] | None = None) -> Predictions:
+        """Predictions for utterances, each heard whole, in corpus order.
+
+        Args:
+            rows: Which ones; None for those of the validation speakers.
 
         Raises:
             NonFiniteError: The training diverged.
         """
         self._model.eval()
-        outputs = []
+        batches, outputs = self._evaluation, []
+        if rows is not None:
+            batches = evaluation_batches(rows, self._reader.seconds(rows))
         with torch.no_grad():
-            for batch in self._reader.whole(self._evaluation):
+            for batch in self._reader.whole(batches):
                 output = self._forward(batch)
                 outputs.append((output.logits.log_softmax(dim=1).cpu(), output.dimensions.cpu()))
-        rows = np.concatenate(self._evaluation)
+        rows = np.concatenate(batches)
         order = np.argsort(rows)
         logs, ratings = (torch.cat(parts).numpy()[order] for parts in zip(*outputs, strict=True))
         if not (np.isfinite(logs).all() and np.isfinite(ratings).all()):
