@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from serhpo import __version__
-from serhpo.cli import cache, check, console, corpus, export, front, read, search, space, supervise, train
+from serhpo.cli import (
+    cache,
+    check,
+    console,
+    corpus,
+    evaluate,
+    export,
+    front,
+    read,
+    search,
+    space,
+    supervise,
+    train,
+)
 from serhpo.errors import ResourceError, SearchInterruptedError, SerhpoError, UsageError
 
 HELP = """Search joint speech-emotion models: emotion classes and valence/arousal/dominance at once.
@@ -34,6 +47,7 @@ app.command()(train.train)
 app.command()(read.status)
 app.command()(front.front)
 app.command()(read.report)
+app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(export.predict)
 

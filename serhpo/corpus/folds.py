@@ -14,6 +14,7 @@ __all__ = [
     "ProtocolConfig",
     "check_leakage",
     "level",
+    "level_of_test",
     "make_folds",
     "require_labels",
     "taking_part",
@@ -110,3 +111,13 @@ def level(protocol: ProtocolConfig) -> str:
         "k_fold": "k-fold over speakers: configuration selected on these speakers",
         "predefined": "the corpus' own test speakers stay untouched, and no figure here is measured on them",
     }[protocol.name]
+
+
+def level_of_test(protocol: ProtocolConfig) -> str:
+    """What may be claimed of figures measured on a protocol's test speakers, in one line for every table."""
+    unread = {
+        "holdout": "the held-out session, which no part of the search has read",
+        "nested": "the session this search held out: quote it pooled with those of the other searches",
+        "predefined": "the corpus' own test speakers, whom no part of the search has read",
+    }
+    return unread.get(protocol.name) or level(protocol)

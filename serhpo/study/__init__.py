@@ -9,6 +9,7 @@ What lies in it::
     epochs.jsonl    every epoch of every trial
     baselines.json  the rows every front is read beside
     results.parquet one row a trial, derived from journal and ledger
+    evaluations.jsonl, evaluations/   what was read of test speakers, see serhpo.evaluate
     trials/N/       configuration, checkpoints, and noise at its rungs, of one trial
     report.html     the picture
 """

@@ -1,0 +1,195 @@
+"""The tables of ``serhpo evaluate``, each with what may be claimed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from serhpo.cli import console
+
+COMPARISONS_SHOWN = 12
+"""Rows of a table of paired tests; ``--json`` has them all."""
+
+_TITLES = {
+    "wa": "WA",
+    "ua": "UA",
+    "macro_f1": "macro-F1",
+    "ccc": "CCC",
+    "ccc_valence": "valence",
+    "ccc_arousal": "arousal",
+    "ccc_dominance": "dominance",
+}
+_MAIN = ("wa", "ua", "ccc")
+_FURTHER = ("macro_f1", "ccc_valence", "ccc_arousal", "ccc_dominance")
+
+
+def print_document(document: Mapping[str, Any]) -> None:
+    """Print an evaluation's tables and what may be claimed."""
+    level = escape(console.spelled(_level(document)))
+    tables = [
+        _figures(document, _MAIN, f"Test of {document['study']}", published=True),
+        _figures(document, _FURTHER, "macro-F1, and CCC of each dimension"),
+        _recalls(document),
+        _folds_and_seeds(document),
+        *(_groups(document, figure) for figure in ("ua", "ccc")),
+        _comparisons(document, "between_candidates", "Paired tests between candidates"),
+        _comparisons(document, "with_references", "Paired tests with one task alone and with class means"),
+    ]
+    for table in tables:
+        if table is not None:
+            table.caption = level
+            console.out.print(table, soft_wrap=False)
+    for line in _notes(document):
+        console.out.print(console.spelled(line), markup=False)
+
+
+def _level(document: Mapping[str, Any]) -> str:
+    """What stands under every table."""
+    seeds = max((len(row["seeds"]) for row in document["rows"]), default=0)
+    folds, of = len(document["folds"]), document["folds_of_protocol"]
+    part = f"{folds} of {of} folds" if folds < of else _counted(folds, "fold")
+    corpus, protocol, level = (document[name] for name in ("corpus", "protocol", "level"))
+    return f"{corpus}, {protocol}: {level}; {part}, {_counted(seeds, 'seed')}"
+
+
+def _notes(document: Mapping[str, Any]) -> list[str]:
+    compared = document["configurations_compared"]
+    chosen = document["configuration_selected_on_these_speakers"]
+    notes = [
+        f"Test: {_counted(document['test_utterances'], 'utterance')} of "
+        f"{_counted(len(document['test_speakers']), 'speaker')}, on whom the configurations were "
+        + ("chosen, too (as validation speakers of the search)." if chosen else "not chosen."),
+        f"{_counted(compared, 'configuration')} measured on these speakers, in "
+        f"{_counted(document['readings'], 'reading')}, of {document['configurations_searched']} that the "
+        f"search compared on validation speakers"
+        + ("; the best of several flatters itself." if compared > 1 else "."),
+        f"Pooled over folds, mean over seeds; ± is one standard error ({document['standard_errors']['se']}), "
+        "without that over seeds. Epochs were chosen on validation speakers.",
+    ]
+    if any(row["kind"] == "control" for row in document["rows"]):
+        notes.append("λ=1: the same configuration trained for classes only; λ=0: for dimensions only.")
+    if published := document["published"]:
+        notes.append(f"{published['name']}: {published['source']}")
+    for failure in document["failures"]:
+        notes.append(
+            f"trial {failure['trial']} ({failure['variant']}), seed {failure['seed']}, {failure['fold']} "
+            f"failed: {failure['reason']}"
+        )
+    return [*notes, f"predictions: {document['predictions']}"]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Without lines between columns: four figures with their errors fit eighty columns."""
+    texts = [escape(console.spelled(text)) for text in (title, *columns)]
+    table = Table("", title=texts[0], box=box.SIMPLE_HEAD, pad_edge=False)
+    for text in texts[1:]:
+        table.add_column(text, no_wrap=True)
+    return table
+
+
+def _figures(
+    document: Mapping[str, Any], figures: Sequence[str], title: str, published: bool = False
+) -> Table:
+    table = _table(title, *(_TITLES[name] for name in figures))
+    for row in document["rows"]:
+        cells = [_cell(row["figures"].get(name), "value", "se") for name in figures]
+        table.add_row(console.spelled(row["name"]), *cells, style=_style(row))
+    if published and (row := document["published"]):
+        table.add_row(escape(row["name"]), *(f"{row['figures'][name]:.3f}" for name in figures), style="dim")
+    return table
+
+
+def _recalls(document: Mapping[str, Any]) -> Table | None:
+    names = dict.fromkeys(n for row in document["rows"] for n in row["figures"] if n.startswith("recall_"))
+    if not names:
+        return None
+    table = _table("Recall of each class", *(name.removeprefix("recall_") for name in names))
+    for row in document["rows"]:
+        if any(name in row["figures"] for name in names):
+            cells = [_cell(row["figures"].get(name), "value", "se") for name in names]
+            table.add_row(console.spelled(row["name"]), *cells, style=_style(row))
+    return table
+
+
+def _folds_and_seeds(document: Mapping[str, Any]) -> Table:
+    """Mean over folds, and how far seeds are apart."""
+    seeds = [f"{_TITLES[name]} seeds" for name in ("ua", "ccc")]
+    table = _table(
+        "Mean over folds ± its standard error, and standard errors over seeds",
+        *(_TITLES[name] for name in _MAIN),
+        *seeds,
+    )
+    for row in document["rows"]:
+        folds = [_cell(row["figures"].get(name), "fold_mean", "se_folds") for name in _MAIN]
+        spread = [_number((row["figures"].get(name) or {}).get("se_seeds")) for name in ("ua", "ccc")]
+        table.add_row(console.spelled(row["name"]), *folds, *spread, style=_style(row))
+    return table
+
+
+def _groups(document: Mapping[str, Any], figure: str) -> Table | None:
+    """One figure for every speaker, gender and style; a column for each candidate and what it must beat."""
+    baselines = ("class means",) if figure == "ccc" else ()
+    kept = [
+        row
+        for row in document["rows"]
+        if figure in row["figures"] and (row["kind"] != "baseline" or row["name"] in baselines)
+    ]
+    if not kept:
+        return None
+    table = _table(f"{_TITLES[figure]} by speaker, gender and style", "n")
+    for row in kept:
+        table.add_column(console.spelled(row["name"]), style=_style(row))
+    for grouping in kept[0]["groups"]:
+        for value, first in kept[0]["groups"][grouping].items():
+            cells = [_number(row["groups"][grouping].get(value, {}).get(figure)) for row in kept]
+            table.add_row(escape(f"{grouping} {value}"), str(first["utterances"]), *cells)
+        table.add_section()
+    return table
+
+
+def _comparisons(document: Mapping[str, Any], family: str, title: str) -> Table | None:
+    found = document["comparisons"][family]
+    if not found:
+        return None
+    over = found[0]["over"]
+    scope = "" if over == "speakers" else ": of these speakers only"
+    table = _table(f"{title} ({over} exchanged{scope})", "difference", "p", "p (Holm)")
+    for row in sorted(found, key=lambda row: row["p"])[:COMPARISONS_SHOWN]:
+        label = f"{_TITLES[row['figure']]}: {row['first']} − {row['second']}"
+        table.add_row(
+            escape(console.spelled(label)),
+            console.spelled(f"{row['difference']:+.3f} ± {row['se']:.3f}"),
+            _p(row["p"]),
+            _p(row["holm"]),
+        )
+    if len(found) > COMPARISONS_SHOWN:
+        table.add_row(f"and {len(found) - COMPARISONS_SHOWN} more under --json", style="dim")
+    return table
+
+
+def _cell(figure: Mapping[str, float | None] | None, value: str, error: str) -> str:
+    if figure is None:
+        return _number(None)
+    if figure[error] is None:
+        return _number(figure[value])
+    return console.spelled(f"{_number(figure[value])} ± {_number(figure[error])}")
+
+
+def _number(value: float | None) -> str:
+    return console.spelled("–") if value is None else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
+
+
+def _p(value: float) -> str:
+    return f"{value:.4f}" if value < 0.01 else f"{value:.2f}"
+
+
+def _style(row: Mapping[str, Any]) -> str | None:
+    return None if row["kind"] == "candidate" else "dim"

@@ -1,0 +1,199 @@
+"""What was read of test speakers, in the study's folder: ``evaluations.jsonl`` and a table for each job.
+
+A reading is written down before its first job starts, a result as soon as its predictions lie on disk. A
+kill therefore loses the jobs under way, and nobody reads test speakers without a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from serhpo import __version__
+from serhpo.corpus.table import DIMENSIONS, Corpus
+from serhpo.errors import StorageError, StudyError
+from serhpo.evaluate.jobs import Job, Reading
+from serhpo.evaluate.training import Failure, Outcome
+from serhpo.files import replace_file
+from serhpo.study import Study
+from serhpo.study.ledger import Ledger, read_ledger
+from serhpo.study.lock import held_by_one_process
+from serhpo.training.baselines import Knowledge
+
+KEY = ("kind", "id")
+FILE = "evaluations.jsonl"
+FOLDER = "evaluations"
+_LOCK = "evaluations.lock"
+KEPT = ("utt_id", "speaker", "gender", "style", "label", *DIMENSIONS)
+"""Columns of the corpus that stand in a job's table."""
+
+
+class Record:
+    """The evaluations of a study.
+
+    Args:
+        study: The study.
+
+    Raises:
+        StudyError: The file is damaged.
+
+    Attributes:
+        readings: Decisions to read test speakers, in order.
+        results: Lines of finished jobs by the job's id: ``result``, or ``failure`` with its reason.
+        corpora: Names of the corpora that were tested, by digest.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._path, self._folder = study.path / FILE, study.path / FOLDER
+        self._ledger: Ledger | None = None
+        self.readings: list[Reading] = []
+        self.results: dict[str, dict[str, Any]] = {}
+        self.corpora: dict[str, str] = {}
+        for row in read_ledger(self._path, KEY):
+            self._take(row)
+
+    @classmethod
+    @contextmanager
+    def writing(cls, study: Study) -> Iterator[Record]:
+        """The record as its only writer.
+
+        Raises:
+            StudyLockedError: Another process evaluates this study; names it.
+            StorageError: The folder cannot be written.
+        """
+        with held_by_one_process(study.path / _LOCK, f"an evaluation of `{study.name}`"):
+            record = cls(study)
+            record._ledger = Ledger(record._path, KEY)
+            try:
+                yield record
+            finally:
+                record._ledger.close()
+
+    def _take(self, row: dict[str, Any]) -> None:
+        if row["kind"] == "reading":
+            self.readings.append(Reading(row["id"], tuple(Job(**job) for job in row["jobs"])))
+            self.corpora[row["corpus_digest"]] = row["corpus"]
+        else:
+            self.results[row["id"]] = row
+
+    def missing(self, jobs: tuple[Job, ...]) -> list[Job]:
+        """Those that have no result yet."""
+        return [job for job in jobs if job.id not in self.results]
+
+    def compared(self, corpus: str) -> list[int]:
+        """Trials that were ever measured, or began to be, on the test speakers of a corpus."""
+        planned = [job for reading in self.readings for job in reading.jobs]
+        return sorted({job.trial for job in planned if job.corpus == corpus and job.variant == "joint"})
+
+    def begin(self, reading: Reading, corpus: str, digest: str, speakers: Mapping[str, list[str]]) -> None:
+        """Write down that test speakers are going to be read.
+
+        Args:
+            reading: What for.
+            corpus: Name of the corpus whose speakers test.
+            digest: Its digest.
+            speakers: Test speakers of every fold.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        self._append(
+            {
+                "kind": "reading",
+                "id": reading.number,
+                "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                "serhpo": __version__,
+                "corpus": corpus,
+                "corpus_digest": digest,
+                "trials": sorted({job.trial for job in reading.jobs if job.variant == "joint"}),
+                "test_speakers": dict(speakers),
+                "jobs": [asdict(job) for job in reading.jobs],
+            }
+        )
+
+    def add(self, job: Job, outcome: Outcome | Failure, corpus: Corpus) -> None:
+        """Write down what a job came to: its predictions first, then the line that counts.
+
+        Raises:
+            StorageError: It cannot be written; the job will be done again.
+        """
+        head = {"id": job.id, **asdict(job)}
+        if isinstance(outcome, Failure):
+            self._append({"kind": "failure", **head, "reason": outcome.reason})
+            return
+        path = self._folder / f"{job.id}.parquet"
+        try:
+            self._folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StorageError.from_os_error(error, self._folder) from error
+        table = _table(outcome, corpus)
+        replace_file(path, lambda temporary: pq.write_table(table, temporary))
+        low, high = corpus.scheme.dimensions or (-1.0, 1.0)
+        self._append(
+            {
+                "kind": "result",
+                **head,
+                "epoch": outcome.epoch,
+                "validation": dict(outcome.validation),
+                "weights": outcome.weights,
+                "seconds": round(outcome.seconds, 3),
+                "utterances": len(outcome.rows),
+                "predictions": f"{FOLDER}/{path.name}",
+                "majority": outcome.knowledge.majority,
+                "mean": _unscaled(outcome.knowledge.mean, low, high).tolist(),
+                "class_means": _unscaled(outcome.knowledge.class_means, low, high).tolist(),
+            }
+        )
+
+    def predictions(self, job: Job) -> pa.Table:
+        """The test utterances of a finished job, as :func:`_table` lays them out.
+
+        Raises:
+            StudyError: The file is gone or damaged.
+        """
+        path = self._folder / f"{job.id}.parquet"
+        try:
+            return pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise StudyError(
+                "The predictions of an evaluation cannot be read",
+                where=path,
+                hint=f"bring it back, or remove the line of {job.id} from {FILE} and evaluate again",
+            ) from error
+
+    def knowledge(self, job: Job) -> Knowledge:
+        """What the baselines know of a finished job's training speakers, ratings in corpus units."""
+        row = self.results[job.id]
+        return Knowledge(row["majority"], np.array(row["mean"]), np.array(row["class_means"]))
+
+    def _append(self, row: dict[str, Any]) -> None:
+        if self._ledger is None:
+            raise RuntimeError("only a record opened by `writing` can be added to")
+        self._ledger.append(row)
+        self._take(row)
+
+
+def _table(outcome: Outcome, corpus: Corpus) -> pa.Table:
+    """One row a test utterance: what the corpus says of it, then ``p_<class>`` and ``predicted_<dimension>``.
+
+    Ratings are in corpus units; probabilities sum to one.
+    """
+    columns = {name: corpus.table[name].take(pa.array(outcome.rows)) for name in KEPT}
+    low, high = corpus.scheme.dimensions or (-1.0, 1.0)
+    probabilities = np.exp(outcome.log_probabilities.astype(np.float64))
+    ratings = _unscaled(outcome.dimensions.astype(np.float64), low, high)
+    said = {f"p_{name}": p for name, p in zip(corpus.scheme.classes, probabilities.T, strict=True)}
+    guessed = {f"predicted_{name}": x for name, x in zip(DIMENSIONS, ratings.T, strict=True)}
+    return pa.table({**columns, **said, **guessed})
+
+
+def _unscaled(values: np.ndarray[Any, np.dtype[Any]], low: float, high: float) -> np.ndarray[Any, Any]:
+    """From −1 … 1 to the corpus' range."""
+    return low + (values + 1) / 2 * (high - low)
