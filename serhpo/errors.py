@@ -86,6 +86,13 @@ class SerhpoError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:  # keyword arguments survive a worker process
         return _rebuild, (type(self), self.what, self.where, self.got, self.allowed, self.hint, self.problems)
 
+    def as_problem(self) -> Problem:
+        """The error as one line among others."""
+        named = (("got", self.got), ("allowed", self.allowed))
+        detail = "; ".join(f"{name} {text}" for name, text in named if text)
+        what = f"{self.what} ({detail})" if detail else self.what
+        return Problem(f"{what}; {self.hint}" if self.hint else what, file=self.where)
+
     def to_json(self) -> dict[str, Any]:
         """The error as the document printed under ``--json``."""
         body: dict[str, Any] = {"kind": type(self).__name__, "message": self.what}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serhpo.cache.builder import Made, Run, build, fetch, fill
+from serhpo.cache.builder import Made, Run, build, fetch, fill, remote_name
 from serhpo.cache.inventory import CachedFile, inventory, removable, remove
 from serhpo.cache.planning import AudioSource, Shard, plan
 from serhpo.cache.remote import RemoteStore
@@ -41,6 +41,7 @@ __all__ = [
     "inventory",
     "open_store",
     "plan",
+    "remote_name",
     "removable",
     "remove",
     "verify",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from serhpo.cli import console
-from serhpo.errors import Problem, SerhpoError, StorageError
+from serhpo.cli import console, machines
+from serhpo.cli.search import CacheOption, SetOption, find_corpus, load_pinned, remote_store
+from serhpo.errors import SerhpoError, StorageError
 
 NEEDED_BYTES = 200 * 2**20
 """Free space below which a search would most likely fill the disk."""
@@ -25,13 +27,16 @@ def check(
     classes: Annotated[
         str | None, typer.Option(help="Emotion classes: a preset by its number, or a YAML file.")
     ] = None,
+    settings: SetOption = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Look at every machine of the Ray cluster that runs here, too.")
+    ] = False,
+    cache: CacheOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Find every problem of corpus, space and disk; exit 0 only if a search would start."""
-    from serhpo.cli.search import find_corpus
+    """Find every problem of corpus, space, disk and cluster; exit 0 only if a search would start."""
     from serhpo.config import home
-    from serhpo.search.prepare import make_plan
-    from serhpo.search.space import load_space
+    from serhpo.search.prepare import make_plan, recordings_needed
 
     findings: list[str] = []
     errors: list[SerhpoError] = []
@@ -46,7 +51,9 @@ def check(
         return result
 
     attempt(f"{home()} can be written", _writable)
-    loaded_space = attempt(f"space `{space or 'full'}` is valid", lambda: load_space(space or "full"))
+    loaded_space = attempt(
+        f"space `{space or 'full'}` is valid", lambda: load_pinned(space or "full", settings or [], {})
+    )
     if loaded_space:
         for extractor in loaded_space.extractors():
             attempt(f"features `{extractor.name}` can be computed", extractor.ensure_available)
@@ -55,11 +62,24 @@ def check(
         f"corpus `{loaded.name}`: {len(loaded)} utterances, labels and headers of recordings are whole",
         lambda: loaded.require_clean().require_labels(),
     )
+    plan = None
     if clean and loaded_space and not errors:
-        attempt(
+        plan = attempt(
             f"speakers divide by {loaded_space.protocol.name}, all parts with labels and ratings",
             lambda: make_plan(loaded_space, space or "full", clean),
         )
+    if (
+        cluster
+        and loaded_space
+        and attempt("Ray runs here", lambda: machines.require_cluster_here("--cluster"))
+    ):
+        with ExitStack() as session:
+            search, remote = loaded_space.search, remote_store(cache)
+            needed = recordings_needed(plan, remote) if plan else []
+            packing = attempt(
+                "all machines see what they need", lambda: machines.examine(search, needed, session, remote)
+            )
+            findings += [packing] if packing else []
     _tell(findings, errors, as_json)
 
 
@@ -95,14 +115,6 @@ def _tell(findings: list[str], errors: list[SerhpoError], as_json: bool) -> None
         console.say(f"ok: {finding}")
     if len(errors) == 1:
         raise errors[0]
-    problems = [problem for error in errors for problem in (error.problems or (_as_problem(error),))]
+    problems = [problem for error in errors for problem in (error.problems or (error.as_problem(),))]
     worst = type(min(errors, key=lambda error: error.exit_code))
     raise worst("A search would not start", problems=problems)
-
-
-def _as_problem(error: SerhpoError) -> Problem:
-    detail = "; ".join(
-        f"{name} {text}" for name, text in (("got", error.got), ("allowed", error.allowed)) if text
-    )
-    what = f"{error.what} ({detail})" if detail else error.what
-    return Problem(f"{what}; {error.hint}" if error.hint else what, file=error.where)

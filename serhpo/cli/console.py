@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -84,6 +84,31 @@ def error(text: str) -> None:
     err.print(f"[bold red]error:[/] {escape(first)}")
     if rest:
         err.print(escape(rest))
+
+
+CountDown = Callable[[int, int, float], None]
+"""A function of (machines there, machines wanted, seconds left)."""
+
+
+@contextmanager
+def countdown() -> Iterator[CountDown]:
+    """Waiting for machines: counted down in place on a terminal, elsewhere a line a machine and a minute."""
+    told: list[tuple[int, int]] = []
+    with err.status("") if err.is_terminal and not err.quiet else nullcontext() as status:
+
+        def update(there: int, wanted: int, left: float) -> None:
+            minutes, seconds = divmod(int(left), 60)
+            what = (
+                f"machines: {there} of {wanted} there" if there < wanted else "a machine that a trial fits on"
+            )
+            text = f"waiting for {what}, {minutes}:{seconds:02} left"
+            if status:
+                status.update(text)
+            elif (there, minutes) not in told:
+                told.append((there, minutes))
+                say(text)
+
+        yield update
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serhpo.cli import console, supervise
+from serhpo.cli import console, machines, supervise
+from serhpo.cli.machines import WaitNodesOption
 from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.corpus.table import Corpus
     from serhpo.search.fill import StreamProgress
     from serhpo.search.prepare import Plan
+    from serhpo.search.space import Space
     from serhpo.study import Study
 
 CorpusOption = Annotated[
@@ -79,6 +81,7 @@ def search(
         str | None, typer.Option(help="Let the sampler learn from the trials of this study.")
     ] = None,
     cache: CacheOption = None,
+    wait_nodes: WaitNodesOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would happen; start nothing.")
     ] = False,
@@ -107,6 +110,7 @@ def search(
     _announce(plan)
     with ExitStack() as session:  # Ray, if filling needs it, stays up for the search
         remote = remote_store(cache)
+        machines.join(plan, session, remote, wait_nodes)
         shards, _ = fill(plan, session, remote)
         study = prepare.create_study(plan, name, shards, first, warm)
         try:
@@ -127,6 +131,7 @@ def resume(
     epochs: EpochsOption = None,
     patience: PatienceOption = None,
     cache: CacheOption = None,
+    wait_nodes: WaitNodesOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Go on with a study: the trials that were cut off first, then those still missing."""
@@ -144,6 +149,7 @@ def resume(
     given = {name: value for name, value in limits.items() if value is not None}
     with ExitStack() as session:
         remote = remote_store(cache)
+        machines.join(plan, session, remote, wait_nodes)
         shards, _ = fill(plan, session, remote)
         prepare.check_features(opened, shards)
         _run(opened, plan, shards, remote, as_json, given)
@@ -160,7 +166,9 @@ def features(
     """Fill the feature cache for everything a space can ask for. Can be stopped and run again."""
     plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], {})
     with ExitStack() as session:
-        shards, how = fill(plan, session, remote_store(cache))
+        remote = remote_store(cache)
+        machines.join(plan, session, remote, None)
+        shards, how = fill(plan, session, remote)
     files = [str(path) for group in shards.values() for path in group]
     counts = {kind: how[kind] for kind in ("built", "fetched", "found")}
     if as_json:
@@ -194,15 +202,21 @@ def _limits(
     return {**limits, "total_epochs": epochs, "patience": patience}
 
 
-def _plan(space: str, corpus: Corpus, settings: list[str], options: dict[str, Any]) -> Plan:
-    from serhpo.search.prepare import make_plan
+def load_pinned(space: str, settings: list[str], options: dict[str, Any]) -> Space:
+    """A space with ``--set`` and the options that stand for settings of its search."""
     from serhpo.search.space import load_space, parse_settings
 
     given = {f"search.{key}": value for key, value in options.items() if value is not None}
     loaded = load_space(space)
     if pins := {**parse_settings(settings), **given}:
         loaded = loaded.pinned(pins, f"{space} with {', '.join(f'{k}={v}' for k, v in pins.items())}")
-    return make_plan(loaded, space, corpus)
+    return loaded
+
+
+def _plan(space: str, corpus: Corpus, settings: list[str], options: dict[str, Any]) -> Plan:
+    from serhpo.search.prepare import make_plan
+
+    return make_plan(load_pinned(space, settings, options), space, corpus)
 
 
 def _enqueued(plan: Plan, sources: list[str]) -> list[dict[str, Any]]:

@@ -44,11 +44,14 @@ class Estimate:
     Args:
         settings: Of the search.
         at_once: Trials at a time.
+
+    Attributes:
+        at_once: The same; may change.
     """
 
     def __init__(self, settings: SearchSettings, at_once: int) -> None:
         self._settings = settings
-        self._at_once = at_once
+        self.at_once = at_once
         self._timed: dict[int, tuple[int, float]] = {}  # epochs of each configuration, and their mean seconds
         self._seconds = _Spread()  # of these means
         self._epochs = _Spread()  # of each trial that ended
@@ -83,7 +86,7 @@ class Estimate:
             cap = max(0, self._settings.total_epochs - int(used["total_epochs"]))
             low, high = min(low, cap), min(high, cap)
         quick, slow = self._seconds_an_epoch()
-        times = [epochs * each / self._at_once for epochs, each in ((low, quick), (high, slow))]
+        times = [epochs * each / self.at_once for epochs, each in ((low, quick), (high, slow))]
         if self._settings.hours is not None:
             cap_s = max(0.0, (self._settings.hours - used["hours"]) * 3600)
             times = [min(time, cap_s) for time in times]

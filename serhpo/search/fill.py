@@ -108,13 +108,18 @@ def fill_streams(
     fill(there, progress=tell, remote=remote)
     if not missing:
         return
-    if expected_cpu_seconds(missing, seconds) < WORTH_RAY:
+    if not worth_ray(missing, seconds):
         fill(missing, lambda build, tasks: map(build, begun(tasks)), tell, remote)
     else:
         session.enter_context(connected(joins_cluster()))
         if remote is None:
             require_shared(cache_folder())
         fill(missing, lambda build, tasks: ray_map(build, begun(tasks)), tell, remote)
+
+
+def worth_ray(shards: Iterable[Shard], seconds: float) -> bool:
+    """Whether shards are made by all machines of a cluster, not just by this one."""
+    return expected_cpu_seconds(shards, seconds) >= WORTH_RAY
 
 
 def expected_cpu_seconds(shards: Iterable[Shard], seconds: float) -> float:

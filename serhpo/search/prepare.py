@@ -15,7 +15,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from serhpo import __version__, pareto
-from serhpo.cache import RemoteStore, Shard, cache_folder, plan
+from serhpo.cache import RemoteStore, Shard, cache_folder, plan, remote_name
 from serhpo.config import read_yaml
 from serhpo.corpus import read_corpus
 from serhpo.corpus.folds import Fold, level, make_folds, require_labels, taking_part
@@ -23,7 +23,7 @@ from serhpo.corpus.table import Corpus
 from serhpo.errors import StudyError
 from serhpo.features import Extractor, key
 from serhpo.search.context import TrialContext
-from serhpo.search.fill import Report, fill_streams
+from serhpo.search.fill import Report, fill_streams, worth_ray
 from serhpo.search.grid import require_finite, sized
 from serhpo.search.rungs import rung_levels
 from serhpo.search.space import Space, load_space_data
@@ -200,9 +200,21 @@ def fill_features(
         StorageError: The disk is full or cannot be written, or the shared store cannot be used.
     """
     groups = {extractor: plan_of(plan.corpus, extractor) for extractor in plan.space.extractors()}
-    mean = sum(plan.corpus.seconds()) / max(1, len(plan.corpus))
-    fill_streams(groups, mean, session, report, remote)
+    fill_streams(groups, _mean_seconds(plan.corpus), session, report, remote)
     return {extractor: tuple(shard.path for shard in group) for extractor, group in groups.items()}
+
+
+def recordings_needed(plan: Plan, remote: RemoteStore | None = None) -> list[str]:
+    """Recordings that every machine of a cluster must see, since all of them will compute features."""
+    shards = (shard for extractor in plan.space.extractors() for shard in plan_of(plan.corpus, extractor))
+    missing = [shard for shard in shards if not shard.path.exists()]
+    if remote is not None:
+        missing = [shard for shard in missing if not remote.has(remote_name(shard.path))]
+    return plan.corpus.column("audio") if worth_ray(missing, _mean_seconds(plan.corpus)) else []
+
+
+def _mean_seconds(corpus: Corpus) -> float:
+    return sum(corpus.seconds()) / max(1, len(corpus))
 
 
 def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Shard, ...]:

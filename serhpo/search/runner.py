@@ -15,7 +15,7 @@ from ray.tune.error import TuneError
 from ray.tune.result import HOSTNAME
 
 from serhpo.cache import cache_folder
-from serhpo.cluster import connected, lost_process, trials_at_once
+from serhpo.cluster import connected, lost_process
 from serhpo.errors import NoCompleteTrialError, RayDiedError, SearchInterruptedError
 from serhpo.search import joins_cluster
 from serhpo.search.baselines import measure_baselines
@@ -23,7 +23,7 @@ from serhpo.search.budget import Budget, limited
 from serhpo.search.context import TrialContext
 from serhpo.search.ending import SearchOver, StopWhen, interruptible
 from serhpo.search.estimate import Estimate, Remaining
-from serhpo.search.machines import require_shared
+from serhpo.search.machines import Room, require_shared, share_of
 from serhpo.search.noise import PairedErrors
 from serhpo.search.record import Record
 from serhpo.search.rungs import Rungs
@@ -130,15 +130,17 @@ class _Search:
     def fit(self, scratch: Path) -> None:
         """Train the trials that are missing; Tune's own files go to ``scratch``."""
         settings = self.space.search
-        at_once = trials_at_once(settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent)
-        search = StudySearch(self.record, self.space, self._ended)
-        self._estimate, self._left = Estimate(settings, at_once), search.missing
+        self._room = room = Room(share_of(settings), settings.concurrent)
+        search = StudySearch(self.record, self.space, self._ended, room)
+        self._estimate, self._left = Estimate(settings, room.fitting), search.missing
         if search.missing and not self.budget.spent():
             if self.context.remote is None:
                 require_shared(cache_folder())
-            self.listener.started(search.missing, search.to_continue, at_once)
+            if joins_cluster() or settings.gpus_per_trial:
+                self.listener.phase(str(room))
+            self.listener.started(search.missing, search.to_continue, room.fitting)
             try:
-                self._run_tune(self._tuner(search, at_once, scratch))
+                self._run_tune(self._tuner(search, scratch))
             finally:
                 search.settle()
         if search.exhausted:
@@ -147,7 +149,7 @@ class _Search:
         elif len(self.study.ended()) < self.study.asked and (why := self.budget.spent()):
             self.listener.phase(f"the search ends: {why}; `serhpo resume` with a higher limit goes on")
 
-    def _tuner(self, search: StudySearch, at_once: int, scratch: Path) -> tune.Tuner:
+    def _tuner(self, search: StudySearch, scratch: Path) -> tune.Tuner:
         settings = self.space.search
         resources = {"CPU": settings.cpus_per_trial, "GPU": settings.gpus_per_trial}
         trainable = tune.with_parameters(TrialTrainable, context=self.context)
@@ -157,7 +159,7 @@ class _Search:
                 search_alg=search,
                 scheduler=ParetoASHA(self.record.rungs, self.record.errors),
                 num_samples=-1,  # the bridge says when it is enough
-                max_concurrent_trials=at_once,
+                max_concurrent_trials=search.missing,  # so Tune asks for all the bridge has room for
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),
             ),
@@ -198,7 +200,10 @@ class _Search:
             self._tell_remaining()
 
     def _tell_remaining(self) -> None:
-        if self._estimate and (left := self._estimate.remaining(self._left, self.budget.used())):
+        if not self._estimate:
+            return
+        self._estimate.at_once = self._room.fitting
+        if left := self._estimate.remaining(self._left, self.budget.used()):
             self.listener.remaining(left)
 
     def _over(self) -> bool:

@@ -36,6 +36,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         record: The study's epochs and rungs.
         space: What is searched.
         on_end: Called with every trial that ended.
+        room: How many trials may be under way; without it as many as Tune asks for.
 
     Attributes:
         wait_s: Seconds that running trials may wait for a proposal.
@@ -43,7 +44,13 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     wait_s = 0.05
 
-    def __init__(self, record: Record, space: Space, on_end: Callable[[TrialRecord], None]) -> None:
+    def __init__(
+        self,
+        record: Record,
+        space: Space,
+        on_end: Callable[[TrialRecord], None],
+        room: Callable[[], int] | None = None,
+    ) -> None:
         study = record.study
         super().__init__(
             space=space.suggest,
@@ -56,6 +63,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._record = record
         self._search_space = space
         self._on_end = on_end
+        self._room = room
         self._numbers: dict[str, int] = {}  # of Tune's trials
         self._running: dict[int, str] = {}  # configurations handed out and not at their end
         self._deaths: Counter[int] = Counter()
@@ -94,13 +102,15 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
         Returns:
             ``{"number", "seed", "trial", "known"}`` for the trainable, the trial as JSON text (nested, Tune
-            would flatten it into every result); None while the sampler thinks, or while a running trial
-            may yet have to be handed out again; ``Searcher.FINISHED`` when all are done, the space holds
-            nothing new, or the search has to end: where nothing runs, Tune would wait for a trial and
-            hear no signal.
+            would flatten it into every result); None while there is no room, the sampler thinks, or a running
+            trial may yet have to be handed out again; ``Searcher.FINISHED`` when all are done, the space
+            holds nothing new, or the search has to end: where nothing runs, Tune would wait for a trial
+            and hear no signal.
         """
         if self._record.fatal:
             return str(Searcher.FINISHED)
+        if self._room and len(self._running) >= self._room():
+            return None
         job = self._next_job(trial_id)
         self._tell_listener()
         return job

@@ -36,7 +36,8 @@ class SearchSettings(Config):
         startup_trials: Random trials before TPE or the Gaussian process learns from what it has seen.
         concurrent: Trials at a time at most; None for as many as the machine or cluster holds.
         cpus_per_trial: CPU cores, and threads, of one trial.
-        gpus_per_trial: GPUs of one trial, may be a fraction.
+        gpus_per_trial: GPUs of one trial: a part of one, or whole ones.
+        wait_s: Seconds to wait for a cluster's machines.
         epoch_limit_s: Seconds an epoch may take; a trial that hangs for longer fails.
         max_failures: Times a trial whose process died is continued from its last checkpoint.
         seed: Seed of the study; every trial's own seed follows from it and the trial's number.
@@ -61,6 +62,7 @@ class SearchSettings(Config):
     concurrent: int | None = Field(None, ge=1)
     cpus_per_trial: int = Field(1, ge=1)
     gpus_per_trial: float = Field(0.0, ge=0.0)
+    wait_s: float = Field(900.0, ge=0)
     epoch_limit_s: float = Field(7200.0, gt=0)
     max_failures: int = Field(3, ge=0)
     seed: int = Field(0, ge=0)
@@ -76,6 +78,13 @@ class SearchSettings(Config):
         if objectives not in (("ua", "ccc"), ("ua", "ccc", "parameters")):
             raise ValueError("objectives must be [ua, ccc] or [ua, ccc, parameters]")
         return objectives
+
+    @field_validator("gpus_per_trial")
+    @classmethod
+    def _whole_beyond_one(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"a trial takes a part of one GPU, or whole ones, not {gpus:g}")
+        return gpus
 
     @model_validator(mode="after")
     def _gpu_hours_with_gpus(self) -> SearchSettings:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import ray
 
-from serhpo.cluster import connected
+from serhpo.cluster import Capacity, Share, connected
 from serhpo.errors import ResourceError
 from serhpo.search import machines
 
@@ -28,29 +26,35 @@ def test_a_machine_of_its_own_is_asked_nothing(tmp_path: Path) -> None:
 def test_the_machines_that_do_not_see_the_folder_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = [
-        {"NodeID": name, "Alive": name != "gone", "NodeManagerHostname": f"host-{name}"}
-        for name in ("blind", "sharing", "gone")
-    ]
-    known = ray.nodes()
-    looked: list[bool] = []
+    markers: list[str] = []
 
-    def sees(node: str, path: str) -> bool:
-        looked.append(Path(path).exists())
-        return node == "sharing"
+    def look(paths: list[str]) -> list[str]:
+        markers.extend(path for path in paths if Path(path).exists())
+        return [f"host-blind: does not see {paths[0]}"]
 
-    monkeypatch.setattr(machines.ray, "nodes", lambda: [*known, *others])
-    monkeypatch.setattr(machines, "_sees", sees)
+    monkeypatch.setattr(machines, "other_nodes", lambda: [{}])
+    monkeypatch.setattr(machines, "look_around", look)
     with pytest.raises(ResourceError, match="Not every machine") as caught:
         machines.require_shared(tmp_path / "cache")
-    assert caught.value.got == "not seen by host-blind"
-    assert looked == [True, True]
+    (problem,) = caught.value.problems
+    assert problem.what == f"host-blind: does not see what this machine writes to {tmp_path / 'cache'}"
+    assert "--cache" in str(caught.value.hint)
+    assert len(markers) == 1
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_task_looks_on_the_machine_itself(tmp_path: Path) -> None:
-    (here,) = ray.nodes()
-    look: Any = machines._sees
-    assert look(here["NodeID"], str(tmp_path))
-    assert not look(here["NodeID"], str(tmp_path / "missing"))
-    assert look("0" * len(here["NodeID"]), str(tmp_path / "missing"))  # a machine that is gone
+def test_of_many_recordings_some_are_looked_for_the_ends_among_them() -> None:
+    names = [str(number) for number in range(1000)]
+    some = machines._some(names)
+    assert len(some) == len(set(some)) == machines.RECORDINGS
+    assert (some[0], some[-1]) == ("0", "999")
+    assert machines._some(names[:3]) == ["0", "1", "2"]
+
+
+def test_room_never_is_less_than_one_and_heeds_the_limit() -> None:
+    there = Capacity(({"CPU": 8.0},))
+    assert [machines.Room(Share(1, 0), limit, lambda: there)() for limit in (None, 3)] == [8, 3]
+    seen = [there, Capacity(({"CPU": 0.0},))]
+    room = machines.Room(Share(1, 0), None, lambda: seen.pop(0))
+    room._seen -= 60  # its machine goes
+    assert (room(), room.fitting) == (1, 1)
