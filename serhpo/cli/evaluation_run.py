@@ -103,11 +103,11 @@ def measure(
 ) -> None:
     """Train what is missing, on all machines, and write every result down as it comes."""
     from serhpo.cache import cache_folder
-    from serhpo.cluster import connected, trials_at_once
+    from serhpo.cluster import connected
     from serhpo.evaluate import run_job
     from serhpo.search import joins_cluster
     from serhpo.search.ending import interruptible
-    from serhpo.search.machines import require_shared
+    from serhpo.search.machines import Room, require_shared, share_of
     from serhpo.search.tasks import run_tasks
 
     context, work = _prepare(study, target, record.missing(decision.shown), cache, session)
@@ -116,7 +116,7 @@ def measure(
     session.enter_context(connected(joins_cluster()))
     if context.remote is None:
         require_shared(cache_folder())
-    at_once = trials_at_once(settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent)
+    at_once = Room(share_of(settings), settings.concurrent).fitting
     interrupted = session.enter_context(interruptible())
     if decision.reading:
         speakers = {fold.name: list(fold.test) for fold in context.folds}
