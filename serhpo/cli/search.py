@@ -57,6 +57,11 @@ PatienceOption = Annotated[
     int | None, typer.Option(min=1, help="End when the front has not grown for so many trials.")
 ]
 
+LogToOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Also log every epoch to tensorboard, mlflow or wandb; repeatable."),
+]
+
 
 def search(
     space: SpaceOption = "full",
@@ -82,6 +87,7 @@ def search(
     ] = None,
     cache: CacheOption = None,
     wait_nodes: WaitNodesOption = None,
+    log_to: LogToOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would happen; start nothing.")
     ] = False,
@@ -90,8 +96,10 @@ def search(
     """Search a space for the best joint models and leave a study with its Pareto front."""
     if not dry_run:
         supervise.go_on_in_child()
-    from serhpo.search import prepare
+    from serhpo.search import prepare, trackers
     from serhpo.study import require_new, studies_folder
+
+    trackers.require(log_to or [])
 
     limits = _limits(trials, hours, gpu_hours, epochs, patience)
     options = {**limits, "sampler": sampler, "seed": seed}
@@ -114,7 +122,7 @@ def search(
         shards, _ = fill(plan, session, remote)
         study = prepare.create_study(plan, name, shards, first, warm)
         try:
-            _run(study, plan, shards, remote, as_json)
+            _run(study, plan, shards, remote, as_json, log_to or [])
         except ResourceError as error:
             if type(error) is ResourceError and not study.trials():
                 shutil.rmtree(study.path)  # no trial fits on this machine: nothing was started
@@ -132,13 +140,15 @@ def resume(
     patience: PatienceOption = None,
     cache: CacheOption = None,
     wait_nodes: WaitNodesOption = None,
+    log_to: LogToOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Go on with a study: the trials that were cut off first, then those still missing."""
     supervise.go_on_in_child()
-    from serhpo.search import prepare
+    from serhpo.search import prepare, trackers
     from serhpo.study import open_study
 
+    trackers.require(log_to or [])
     opened = open_study(study)
     if trials is not None and trials < opened.asked:
         raise UsageError(
@@ -152,7 +162,7 @@ def resume(
         machines.join(plan, session, remote, wait_nodes)
         shards, _ = fill(plan, session, remote)
         prepare.check_features(opened, shards)
-        _run(opened, plan, shards, remote, as_json, given)
+        _run(opened, plan, shards, remote, as_json, log_to or [], given)
 
 
 def features(
@@ -320,6 +330,7 @@ def _run(
     shards: Any,
     remote: RemoteStore | None,
     as_json: bool,
+    log_to: list[str],
     resume: dict[str, float] | None = None,
 ) -> None:
     from serhpo.cli.front import print_front
@@ -327,11 +338,13 @@ def _run(
     from serhpo.search.live import Live
     from serhpo.search.prepare import make_context
     from serhpo.search.runner import run
+    from serhpo.search.trackers import Tracked
 
     supervise.name_study(study.name)
     console.say(f"Study {study.name} in {study.path}")
     with Live(console.err, study) as live:
-        run(study, plan.space, make_context(plan, shards, study.path / "trials", remote), live, resume)
+        context = make_context(plan, shards, study.path / "trials", remote)
+        run(study, plan.space, context, Tracked(log_to, study, live), resume)
     print_front(study, as_json)
     report = write_report(study)
     if not as_json:

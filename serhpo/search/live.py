@@ -76,6 +76,9 @@ class Live:
             self._console.print(line(trial, overview.done, overview.asked, overview.hypervolume))
         self._draw()
 
+    def finished(self) -> None:
+        """Nothing: the table stays until the front takes its place."""
+
     def remaining(self, left: Remaining) -> None:
         """How long the search will take: a line after the first epoch; later the table tells the end."""
         if not self._told:

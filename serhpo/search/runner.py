@@ -49,6 +49,9 @@ class Listener(Protocol):
     def ended(self, trial: TrialRecord) -> None:
         """A trial ended."""
 
+    def finished(self) -> None:
+        """No trial trains any more; Ray is still there."""
+
     def remaining(self, left: Remaining) -> None:
         """How long the search will still take, as far as can be told."""
 
@@ -98,6 +101,7 @@ def run(
         try:
             search.fit(scratch)
         finally:
+            listener.finished()
             record.close()
             with record.guarded():
                 write_results(study)

@@ -31,6 +31,7 @@ def finished(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     command = [sys.executable, "-m", "serhpo.cli.app", "search", *SMALL, "--corpus", small_corpus]
     # The strictest ranking: trials of so little data differ by chance, and some must be pruned.
     command += ["--name", "first", "--trials", "8", "--set", "search.ranking=nondominated"]
+    command += ["--log-to", "tensorboard"]
     done = subprocess.run(
         map(str, command), capture_output=True, text=True, env=environment(home), timeout=600
     )
@@ -155,6 +156,15 @@ def test_a_finished_study_grows(serhpo: Callable[..., Done], journal: optuna.Stu
     after = [(trial.number, trial.params, trial.values) for trial in journal.trials]
     assert after[:8] == before
     assert all(params not in [p for _, p, _ in before] for _, params, _ in after[8:])
+
+
+def test_every_trial_was_told_to_tensorboard_under_its_number(home: Path) -> None:
+    folder = home / "studies" / "first"
+    ledger = (folder / "epochs.jsonl").read_text().splitlines()
+    trained = {f"trial-{json.loads(line)['trial']}" for line in ledger if json.loads(line)["trial"] < 8}
+    logs = {path.parent.name for path in folder.glob("logs/tensorboard/*/events.out.tfevents.*")}
+    assert logs == trained
+    assert not (folder / "tune").exists()
 
 
 def test_optuna_dashboard_serves_the_journal(home: Path) -> None:
