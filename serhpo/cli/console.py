@@ -16,7 +16,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-StudyArgument = Annotated[str, typer.Argument(help="Name or folder of the study.")]
+from serhpo.cli import completion
+
+StudyArgument = Annotated[
+    str, typer.Argument(help="Name or folder of the study.", autocompletion=completion.study_names)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 

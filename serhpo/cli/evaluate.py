@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serhpo.cli import console, supervise
+from serhpo.cli import completion, console, supervise
 from serhpo.cli.console import StudyArgument
 from serhpo.cli.search import CacheOption, ClassesOption
 from serhpo.errors import NoCompleteTrialError, UsageError, nearest
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 def evaluate(
     study: StudyArgument,
     trial: Annotated[
-        list[int] | None, typer.Option(help="Number of a complete trial; repeatable. Without it the front.")
+        list[int] | None,
+        typer.Option(
+            help="Number of a complete trial; repeatable. Without it the front.",
+            autocompletion=completion.kept_trials,
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most so many of the front: knee, ends, then the others.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from serhpo.cli import console
+from serhpo.cli import completion, console
 from serhpo.cli.console import StudyArgument
 from serhpo.errors import CorpusError, Problem, UsageError
 
@@ -25,7 +25,10 @@ _SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 def export(
     study: StudyArgument,
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
-    trial: Annotated[int | None, typer.Option(help="Its number; without it the front's knee.")] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(help="Its number; without it the front's knee.", autocompletion=completion.kept_trials),
+    ] = None,
     pick: Annotated[str | None, typer.Option(help="Instead: knee, best-ua, best-ccc, or ua>=0.70.")] = None,
     as_json: console.JsonOption = False,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from serhpo.cli import console
+from serhpo.cli import completion, console
 from serhpo.cli.console import StudyArgument
 from serhpo.errors import UsageError
 
@@ -102,7 +102,11 @@ def _driver_line(study: Study, driver: dict[str, Any] | None) -> str:
 
 def report(
     studies: Annotated[
-        list[str], typer.Argument(help="Name or folder of a study; several are laid over each other.")
+        list[str],
+        typer.Argument(
+            help="Name or folder of a study; several are laid over each other.",
+            autocompletion=completion.study_names,
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="File to write; without it report.html in the (first) study.")

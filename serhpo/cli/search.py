@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serhpo.cli import console, machines, supervise
+from serhpo.cli import completion, console, machines, supervise
 from serhpo.cli.machines import WaitNodesOption
 from serhpo.errors import ResourceError, UsageError
 
@@ -83,7 +83,11 @@ def search(
         typer.Option(help="Try these first: a YAML file, `paper`, or a study's front; repeatable."),
     ] = None,
     warm_start: Annotated[
-        str | None, typer.Option(help="Let the sampler learn from the trials of this study.")
+        str | None,
+        typer.Option(
+            help="Let the sampler learn from the trials of this study.",
+            autocompletion=completion.study_names,
+        ),
     ] = None,
     cache: CacheOption = None,
     wait_nodes: WaitNodesOption = None,
@@ -130,7 +134,7 @@ def search(
 
 
 def resume(
-    study: Annotated[str, typer.Argument(help="Name or folder of the study.")],
+    study: console.StudyArgument,
     trials: Annotated[
         int | None, typer.Option(min=1, help="New number of trials in all; makes a study grow.")
     ] = None,
