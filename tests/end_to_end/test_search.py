@@ -6,7 +6,6 @@ import json
 import platform
 import subprocess
 import sys
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -165,27 +164,3 @@ def test_every_trial_was_told_to_tensorboard_under_its_number(home: Path) -> Non
     logs = {path.parent.name for path in folder.glob("logs/tensorboard/*/events.out.tfevents.*")}
     assert logs == trained
     assert not (folder / "tune").exists()
-
-
-def test_optuna_dashboard_serves_the_journal(home: Path) -> None:
-    code = (
-        "import sys, threading\n"
-        "from wsgiref.simple_server import make_server\n"
-        "from optuna.storages import JournalStorage\n"
-        "from optuna.storages.journal import JournalFileBackend\n"
-        "from optuna_dashboard import wsgi\n"
-        "server = make_server('127.0.0.1', 0, wsgi(JournalStorage(JournalFileBackend(sys.argv[1]))))\n"
-        "print(server.server_port, flush=True)\n"
-        "server.serve_forever()\n"
-    )
-    path = home / "studies" / "first" / "journal.log"
-    server = subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout
-        address = f"http://127.0.0.1:{int(server.stdout.readline())}/api/studies"
-        with urllib.request.urlopen(address, timeout=60) as answer:
-            (summary,) = json.load(answer)["study_summaries"]
-        assert summary["directions"] == ["maximize", "maximize"]
-    finally:
-        server.kill()
-        server.wait()
