@@ -24,6 +24,12 @@ from serhpo.search.record import Record, objective_values
 from serhpo.search.space import Space
 from serhpo.study import TrialRecord
 
+LOST_MACHINE = ("because its node has died", "is unavailable")
+"""In Ray's words on an actor's end: it went with its machine, or cannot be reached any more."""
+
+LOSSES = 10
+"""Machines a trial may lose one after another without an epoch in between."""
+
 
 class StudySearch(OptunaSearch):  # type: ignore[misc]
     """Proposes trials for one study and writes down how each ended.
@@ -66,7 +72,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._room = room
         self._numbers: dict[str, int] = {}  # of Tune's trials
         self._running: dict[int, str] = {}  # configurations handed out and not at their end
-        self._deaths: Counter[int] = Counter()
+        self._deaths: Counter[tuple[int, int | None]] = Counter()  # by trial and, with its machine, epoch
         self._ended: list[TrialRecord] = []
         # Complete trials whose best checkpoint may still lie there.
         self._kept = {trial.number for trial in study.trials() if trial.state == "COMPLETE"}
@@ -181,9 +187,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
 
     def _continue_or_fail(self, number: int, config: str) -> None:
         """A process died or raised. Tune itself would not try again where it died between two trials."""
-        self._deaths[number] += 1
         trace = self._record.errors.pop(number, "").strip()
-        limit = self._search_space.search.max_failures
         cause = trace.rpartition("\n")[2]
         hung = self._record.study.trial_folder(number) / HUNG
         if hung.is_file() and hung.stat().st_size:
@@ -195,10 +199,20 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
             )
         elif "RayTaskError(" in trace:  # the worker's code raised, so it would raise again
             self._tell_failed(number, f"the worker could not run it: {cause}")
-        elif self._deaths[number] > limit:
-            self._tell_failed(number, f"its process died {limit + 1} times; {cause}")
+        elif often := self._died_too_often(number, trace):
+            self._tell_failed(number, f"{often}; {cause}")
         else:
             self._to_continue.append((number, config))
+
+    def _died_too_often(self, number: int, trace: str) -> str | None:
+        """Count a death; a machine that is lost is no fault of the trial, unless the trial never gets on."""
+        if any(words in trace for words in LOST_MACHINE):
+            last = self._record.last(number)
+            what, limit, kind = "its machine was lost", LOSSES, last["epoch"] if last else 0
+        else:
+            what, limit, kind = "its process died", self._search_space.search.max_failures, None
+        self._deaths[number, kind] += 1
+        return f"{what} {limit + 1} times" if self._deaths[number, kind] > limit else None
 
     def _tell_listener(self) -> None:
         """Pass on which trials ended; not while the disk is guarded, whose errors are another matter."""

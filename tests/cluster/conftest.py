@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -13,7 +14,7 @@ from ray.cluster_utils import Cluster
 
 
 @contextmanager
-def private_cluster() -> Iterator[Cluster]:
+def private_cluster(**head: Any) -> Iterator[Cluster]:
     """A head that computes nothing, on loopback, known to nobody but who is told its address."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
@@ -22,7 +23,8 @@ def private_cluster() -> Iterator[Cluster]:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
         for place in ("_private.utils.write_ray_address", "_common.utils.reset_ray_address"):
             patch.setattr(f"ray.{place}", lambda *arguments: None)  # or every other test would join it
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        options = {"num_cpus": 0, "include_dashboard": False, **head}
+        cluster = Cluster(initialize_head=True, head_node_args=options)
         try:
             yield cluster
         finally:

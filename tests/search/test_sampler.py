@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from serhpo.errors import StorageError
+from serhpo.search import sampler
 from serhpo.search.optuna_samplers import SAMPLERS, make_sampler, trial_seed
 from serhpo.search.settings import SearchSettings
 from serhpo.study import Study
@@ -97,6 +98,29 @@ def test_a_trial_whose_process_died_goes_on_until_it_has_died_too_often(new_driv
     assert (record.state, record.epoch) == ("FAIL", 1)
     assert "died 3 times" in record.notes["reason"]
     assert driver.start()[1]["number"] == 1
+
+
+@pytest.mark.parametrize("words", sampler.LOST_MACHINE)
+def test_a_machine_that_is_lost_is_no_fault_of_its_trial_while_the_trial_gets_on(new_driver, words):
+    driver = new_driver(max_failures=0)
+    trial, _ = driver.start()
+
+    def lose():
+        driver.search._record.errors[0] = f"ray.exceptions.ActorDiedError: The actor 7 {words}. Node Id: 1"
+        driver.search.on_trial_complete(trial, None, error=True)
+
+    for _ in range(sampler.LOSSES):
+        lose()
+        assert driver.states() == {0: "RUNNING"}
+        trial, _ = driver.start()
+    driver.epoch(trial, 0, 1, 0.4, 0.1)  # it gets on: the count begins anew
+    for _ in range(sampler.LOSSES):
+        lose()
+        trial, _ = driver.start()
+    lose()
+    record = Study(driver.study.path).trials()[0]
+    assert (record.state, record.epoch) == ("FAIL", 1)
+    assert f"machine was lost {sampler.LOSSES + 1} times" in record.notes["reason"]
 
 
 def test_a_late_word_on_a_process_that_died_does_not_end_its_successor(new_driver):
