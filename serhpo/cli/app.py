@@ -19,6 +19,7 @@ from serhpo.cli import (
     evaluate,
     export,
     front,
+    launched,
     read,
     search,
     space,
@@ -47,6 +48,7 @@ app.command()(train.train)
 app.command()(read.status)
 app.command()(front.front)
 app.command()(read.report)
+app.command()(launched.fetch)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(export.predict)

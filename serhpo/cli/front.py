@@ -10,6 +10,7 @@ from rich.table import Table
 
 from serhpo.cli import console, scatter
 from serhpo.cli.console import StudyArgument
+from serhpo.cli.launched import OnOption, run_there
 
 if TYPE_CHECKING:
     from serhpo.study import Study, TrialRecord
@@ -25,9 +26,12 @@ def front(
         str | None,
         typer.Option(help='Name one trial and why: knee, best-ua, best-ccc, or a bound as "ua>=0.70".'),
     ] = None,
+    on: OnOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """The Pareto front: the trials that no other beats in both accuracy and CCC."""
+    if on is not None:
+        run_there(on, as_json)
     from serhpo.study import open_study
 
     print_front(open_study(study), as_json, pick)

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serhpo.cli import console
-from serhpo.errors import ResourceError
+from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.cache import RemoteStore
-    from serhpo.search.prepare import Plan
+    from serhpo.search.prepare import Plan, Shards
     from serhpo.search.settings import SearchSettings
+
+GpusOption = Annotated[
+    str | None,
+    typer.Option(
+        "--gpus-per-trial", help="GPUs of a trial: 0.25 puts four on each, `auto` measures what they need."
+    ),
+]
+
+AUTO = "auto"
 
 WaitNodesOption = Annotated[
     int | None,
@@ -84,3 +94,43 @@ def require_cluster_here(option: str) -> bool:
             hint="run this on the head of a cluster, or set RAY_ADDRESS",
         )
     return True
+
+
+def gpus_given(option: str | None) -> float | None:
+    """GPUs of a trial as ``--gpus-per-trial`` says; a whole one until ``auto`` is measured.
+
+    Raises:
+        UsageError: It says neither a number nor ``auto``.
+    """
+    if option is None or option == AUTO:
+        return 1.0 if option else None
+    try:
+        return float(option)
+    except ValueError as error:
+        raise UsageError(
+            "No number of GPUs", where="--gpus-per-trial", got=option, allowed="a number, or auto"
+        ) from error
+
+
+def packed(plan: Plan, shards: Shards, session: ExitStack, remote: RemoteStore | None) -> Plan:
+    """The plan with the part of a GPU that its trials were measured to need.
+
+    Raises:
+        ResourceError: There is no GPU.
+    """
+    from serhpo.cluster import capacity, connected
+    from serhpo.search import joins_cluster
+    from serhpo.search.ending import interruptible
+    from serhpo.search.machines import share_of
+    from serhpo.search.packing import measured_share
+    from serhpo.search.prepare import make_context
+    from serhpo.study import studies_folder
+
+    session.enter_context(connected(joins_cluster()))
+    capacity().require(share_of(plan.space.search))
+    console.say("measuring the memory of a trial on a GPU")
+    context = make_context(plan, shards, studies_folder(), remote)
+    with interruptible() as interrupted:
+        gpus = measured_share(plan.space, context, interrupted)
+    console.say(f"--gpus-per-trial auto: {gpus:g}")
+    return replace(plan, space=plan.space.pinned({"search.gpus_per_trial": gpus}))

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from serhpo.cli import completion, console
 from serhpo.cli.console import StudyArgument
+from serhpo.cli.launched import OnOption, run_there
 from serhpo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ WATCH_EVERY_S = 2.0
 def status(
     study: StudyArgument,
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and show it live while it runs.")] = False,
+    on: OnOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """How far a study is: trials by state, epochs, hypervolume."""
+    if on is not None:
+        run_there(on, as_json, watch)
     from serhpo.study import SCHEMA_VERSION, open_study
 
     opened = open_study(study)
@@ -38,6 +42,7 @@ def status(
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "study": opened.name,
+        "folder": str(opened.path),
         "asked": opened.asked,
         "trials": opened.counts(),
         "epochs": sum(1 for _ in opened.epochs()),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from serhpo.cli import completion, console, machines, supervise
-from serhpo.cli.machines import WaitNodesOption
+from serhpo.cli import completion, console, launched, machines, supervise
+from serhpo.cli.launched import SubmitOption
+from serhpo.cli.machines import GpusOption, WaitNodesOption
 from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
@@ -90,27 +91,33 @@ def search(
         ),
     ] = None,
     cache: CacheOption = None,
+    gpus_per_trial: GpusOption = None,
     wait_nodes: WaitNodesOption = None,
     log_to: LogToOption = None,
+    submit: SubmitOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would happen; start nothing.")
     ] = False,
     as_json: console.JsonOption = False,
 ) -> None:
     """Search a space for the best joint models and leave a study with its Pareto front."""
-    if not dry_run:
+    if not dry_run and submit is None:
         supervise.go_on_in_child()
     from serhpo.search import prepare, trackers
     from serhpo.study import require_new, studies_folder
 
-    trackers.require(log_to or [])
-
     limits = _limits(trials, hours, gpu_hours, epochs, patience)
-    options = {**limits, "sampler": sampler, "seed": seed}
-    plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], options)
+    gpus = machines.gpus_given(gpus_per_trial)
+    options = {**limits, "sampler": sampler, "seed": seed, "gpus_per_trial": gpus}
     if name is not None and (not name or "/" in name or name.startswith(".")):
         raise UsageError("A study's name is a plain folder name", where="--name", got=name)
     name = name or prepare.default_name(space)
+    if submit is not None and not dry_run:
+        load_pinned(space, settings or [], options)  # a mistake is told here, not in a job's log
+        launched.submit(submit, name, name)
+        return
+    trackers.require(log_to or [])
+    plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], options)
     require_new(studies_folder() / name)
     first = _enqueued(plan, enqueue or [])
     warm = _warm_trials(plan, warm_start) if warm_start else []
@@ -124,6 +131,8 @@ def search(
         remote = remote_store(cache)
         machines.join(plan, session, remote, wait_nodes)
         shards, _ = fill(plan, session, remote)
+        if gpus_per_trial == machines.AUTO:
+            plan = machines.packed(plan, shards, session, remote)
         study = prepare.create_study(plan, name, shards, first, warm)
         try:
             _run(study, plan, shards, remote, as_json, log_to or [])
@@ -145,9 +154,13 @@ def resume(
     cache: CacheOption = None,
     wait_nodes: WaitNodesOption = None,
     log_to: LogToOption = None,
+    submit: SubmitOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """Go on with a study: the trials that were cut off first, then those still missing."""
+    if submit is not None:
+        launched.submit(submit, study, launched.job_of_resume(study))
+        return
     supervise.go_on_in_child()
     from serhpo.search import prepare, trackers
     from serhpo.study import open_study
