@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from serhpo.cli import console
-from serhpo.errors import ConfigError
 
 if TYPE_CHECKING:
     from serhpo.search.space import Space
@@ -32,7 +30,7 @@ def show(space: SpaceArgument, as_json: console.JsonOption = False) -> None:
 
     loaded = load_space(space)
     counted = size(loaded)
-    costs = _costs(loaded)
+    costs, unknown = _costs(loaded)
     document = {
         "schema_version": 1,
         "space": space,
@@ -47,6 +45,7 @@ def show(space: SpaceArgument, as_json: console.JsonOption = False) -> None:
         "protocol": loaded.protocol.model_dump(mode="json"),
         "size": vars(counted),
         "cost_classes": costs,
+        "cost_unknown": unknown,
         "known_good": list(loaded.known_good),
     }
     if as_json:
@@ -66,6 +65,10 @@ def show(space: SpaceArgument, as_json: console.JsonOption = False) -> None:
         if row["share"]:
             sizes = f"{_number(row['fewest'])} to {_number(row['most'])} weights"
             say(f"{name:6} {row['share']:4.0%} of {DRAWN} random configurations, {sizes}", markup=False)
+    if unknown["share"]:
+        names = " or ".join(unknown["streams"])
+        which = f"those with {names}, until their models are here"
+        say(f"{'unknown':6} {unknown['share']:4.0%} of {DRAWN} random configurations: {which}", markup=False)
     if streams := [stream for stream in loaded.streams() if stream in ("wav2vec2", "hubert")]:
         say(f"needs pretrained models for {', '.join(streams)}, computed once into the cache", markup=False)
     if loaded.known_good:
@@ -111,26 +114,24 @@ def diff(old: SpaceArgument, new: SpaceArgument, as_json: console.JsonOption = F
     console.out.print(table)
 
 
-def _costs(space: Space) -> dict[str, dict[str, Any]]:
-    """Share and weights of each cost class among random configurations."""
-    from serhpo.search.explore import CLASSES, cost_class, draws, weights
+def _costs(space: Space) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Share and weights of each cost class among random configurations; how many cannot be told, and why."""
+    from serhpo.search.explore import CLASSES, absent_models, cost_class, draws, weights
 
-    try:
-        counts = [weights(space, draw) for draw in draws(space, DRAWN, seed=0)]
-    except ConfigError as error:
-        console.say(f"cost classes are not told: {error.what}")
-        return {}
-    shares = Counter(map(cost_class, counts))
+    absent, drawn = absent_models(space), draws(space, DRAWN, seed=0)
+    known = [draw for draw in drawn if absent.keys().isdisjoint(space.trial_config(draw).streams)]
+    counts = [weights(space, draw) for draw in known]
     within = {name: [count for count in counts if cost_class(count) == name] for name in CLASSES}
-    return {
+    classes = {
         name: {
             "from_weights": least,
-            "share": shares[name] / len(counts),
+            "share": len(within[name]) / len(drawn),
             "fewest": min(within[name], default=None),
             "most": max(within[name], default=None),
         }
         for name, least in CLASSES.items()
     }
+    return classes, {"share": 1 - len(known) / len(drawn), "streams": absent}
 
 
 def _flat(space: Space) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import optuna
 
+from serhpo.errors import ConfigError
 from serhpo.search.assignment import Assignment
 from serhpo.search.parameter import Parameter, Scalar
 from serhpo.search.space import Space
@@ -89,6 +90,22 @@ def weights(space: Space, assignment: Assignment, classes: int = 4) -> int:
     extractors = {stream: config.features[stream] for stream in config.streams}
     inputs = {stream: StreamInput.of(each, each.channels) for stream, each in extractors.items()}
     return JointModel(config.model, inputs, classes).size
+
+
+def absent_models(space: Space) -> dict[str, str]:
+    """Streams whose pretrained model cannot be had, so that nobody can tell how large theirs are; and why."""
+    absent: dict[str, str] = {}
+    looked_for = set()
+    for extractor in space.extractors():
+        model = (extractor.name, getattr(extractor, "model", None), getattr(extractor, "revision", None))
+        if model in looked_for:
+            continue
+        looked_for.add(model)
+        try:
+            extractor.ensure_available()
+        except ConfigError as error:
+            absent[extractor.name] = error.what
+    return absent
 
 
 def cost_class(count: int) -> str:

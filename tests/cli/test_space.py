@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from serhpo.config import read_yaml_value
 from serhpo.search.space import load_space
 from tests.conftest import Done
@@ -22,6 +24,23 @@ def test_show_tells_parameters_size_and_cost(serhpo: Serhpo) -> None:
     assert document["size"]["combinations"] == (3 + 3 * 2) * 3 * 2 * 2
     assert document["size"]["continuous"] == [2, 3]
     assert sum(row["share"] for row in document["cost_classes"].values()) == 1
+
+
+def test_models_that_are_not_here_leave_their_share_unknown(
+    serhpo: Serhpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    document = serhpo("space", "show", "full-ssl", "--json").json
+    unknown = document["cost_unknown"]
+    assert unknown["streams"].keys() == {"wav2vec2", "hubert"}
+    assert 0.5 < unknown["share"] < 1
+    assert sum(row["share"] for row in document["cost_classes"].values()) == pytest.approx(
+        1 - unknown["share"]
+    )
+    done = serhpo("space", "show", "paper")
+    assert (done.code, done.err) == (0, "")
+    assert "those with wav2vec2 or hubert, until their models are here" in done.out
 
 
 def test_samples_can_be_enqueued(serhpo: Serhpo, tmp_path: Path, small_corpus: Path) -> None:
