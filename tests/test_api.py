@@ -8,7 +8,9 @@ import pytest
 
 import serhpo
 from serhpo.errors import NoCompleteTrialError, StudyError, UsageError
+from serhpo.evaluate import document
 from serhpo.study import studies_folder
+from tests.evaluate.conftest import OWN, make_corpus, measured, request
 from tests.fakes import make_study, random_trials
 
 
@@ -109,3 +111,14 @@ def test_tables_are_pandas_where_pandas_is_installed(study):
     pytest.importorskip("pandas")
     frame = study.front().to_pandas().set_index("number")
     assert frame.loc[2, "params.streams"] == "mfcc+mel"
+
+
+def test_an_evaluation_is_the_document_of_all_that_was_measured(tmp_path):
+    made = make_study(tmp_path / "s")
+    study = serhpo.open_study(made.path)
+    assert study.evaluation() is None
+    record, decision = measured(made, request())
+    assert study.evaluation() == document(made, record, decision, OWN)
+    measured(made, request(corpus="another"), make_corpus(name="another"))
+    assert {row["name"] for row in study.evaluation()["rows"]} >= {"trial 0", "trial 2", "class means"}
+    assert study.evaluation()["corpus"] == "embedded"
