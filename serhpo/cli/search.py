@@ -130,12 +130,12 @@ def search(
     with ExitStack() as session:  # Ray, if filling needs it, stays up for the search
         remote = remote_store(cache)
         machines.join(plan, session, remote, wait_nodes)
-        shards, _ = fill(plan, session, remote)
+        shards, cached = fill(plan, session, remote)
         if gpus_per_trial == machines.AUTO:
             plan = machines.packed(plan, shards, session, remote)
         study = prepare.create_study(plan, name, shards, first, warm)
         try:
-            _run(study, plan, shards, remote, as_json, log_to or [])
+            _run(study, plan, shards, remote, as_json, log_to or [], cached)
         except ResourceError as error:
             if type(error) is ResourceError and not study.trials():
                 shutil.rmtree(study.path)  # no trial fits on this machine: nothing was started
@@ -177,9 +177,9 @@ def resume(
     with ExitStack() as session:
         remote = remote_store(cache)
         machines.join(plan, session, remote, wait_nodes)
-        shards, _ = fill(plan, session, remote)
+        shards, cached = fill(plan, session, remote)
         prepare.check_features(opened, shards)
-        _run(opened, plan, shards, remote, as_json, log_to or [], given)
+        _run(opened, plan, shards, remote, as_json, log_to or [], cached, given)
 
 
 def features(
@@ -348,20 +348,27 @@ def _run(
     remote: RemoteStore | None,
     as_json: bool,
     log_to: list[str],
+    cached: Counter[str],
     resume: dict[str, float] | None = None,
 ) -> None:
     from serhpo.cli.front import print_front
     from serhpo.report import write_report
+    from serhpo.search import joins_cluster
     from serhpo.search.live import Live
+    from serhpo.search.metered import Metered
     from serhpo.search.prepare import make_context
-    from serhpo.search.runner import run
+    from serhpo.search.runner import Listener, run
     from serhpo.search.trackers import Tracked
 
     supervise.name_study(study.name)
     console.say(f"Study {study.name} in {study.path}")
     with Live(console.err, study) as live:
         context = make_context(plan, shards, study.path / "trials", remote)
-        run(study, plan.space, context, Tracked(log_to, study, live), resume)
+        listener: Listener = Tracked(log_to, study, live)
+        if joins_cluster():  # where somebody may look at Ray's metrics
+            ways = {way: cached[way] for way in ("found", "fetched", "built")}
+            listener = Metered(study, ways, listener)
+        run(study, plan.space, context, listener, resume)
     print_front(study, as_json)
     report = write_report(study)
     if not as_json:

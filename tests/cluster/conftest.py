@@ -28,6 +28,7 @@ def private_cluster(**head: Any) -> Iterator[Cluster]:
         try:
             yield cluster
         finally:
+            ray.shutdown()
             cluster.shutdown()
 
 
@@ -38,4 +39,3 @@ def cluster() -> Iterator[Cluster]:
         cluster.add_node(num_cpus=1)
         ray.init(cluster.address, log_to_driver=False)
         yield cluster
-        ray.shutdown()
