@@ -35,7 +35,7 @@ if "objectives" in different:
 # ## What each found, and what it cost
 
 # %%
-first, second = studies[0].objectives
+first, second = studies[0].objectives[:2]
 print(f"{'study':24} trials epochs  hours front  volume {first:>6} {second:>6}")
 for study in studies:
     epochs, front = study.epochs(), study.front().to_pylist()

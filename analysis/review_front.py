@@ -12,7 +12,7 @@ import serhpo
 STUDY = sys.argv[1] if len(sys.argv) > 1 and "ipykernel" not in sys.modules else "NAME"  # or a folder
 
 study = serhpo.open_study(STUDY)
-first, second = study.objectives
+first, second = study.objectives[:2]
 trials = study.trials().to_pylist()
 complete = [row for row in trials if row["state"] == "COMPLETE"]
 front = study.front().to_pylist()
