@@ -200,7 +200,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         elif "RayTaskError(" in trace:  # the worker's code raised, so it would raise again
             self._tell_failed(number, f"the worker could not run it: {cause}")
         elif often := self._died_too_often(number, trace):
-            self._tell_failed(number, f"{often}; {cause}")
+            self._tell_failed(number, f"{often}; {cause or 'Ray gives no cause; memory may have run out'}")
         else:
             self._to_continue.append((number, config))
 

@@ -26,6 +26,7 @@ from serhpo.features import Extractor
 from serhpo.search.context import HUNG, TrialContext
 from serhpo.search.noise import write_influences
 from serhpo.training.config import TrialConfig
+from serhpo.training.results import EpochResult
 from serhpo.training.trainer import TrialTraining
 
 
@@ -83,6 +84,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         # A checkpoint may be ahead of the ledger, where a process died in between.
         if self._reported == self._training.epoch:
             self._training.run_epoch()
+            _require_finite(self._training.history[-1])
             if self._training.epoch in self._context.noise_at:
                 write_influences(self._folder, self._training.epoch, self._training.influences())
             if self._training.best_epoch == self._training.epoch:
@@ -111,11 +113,18 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
     def _report(self, training: TrialTraining) -> dict[str, Any]:
         result = training.history[self._reported].to_json()
         self._reported += 1
-        if broken := [
-            name for name, value in result.items() if value is not None and not math.isfinite(value)
-        ]:
-            raise SerhpoError(f"epoch {self._reported} is not finite: {', '.join(broken)}")
         return {"trial": self._number, **result, "done": self._reported >= self._config.epochs}
+
+
+def _require_finite(result: EpochResult) -> None:
+    """Before the checkpoint, which holds no such number.
+
+    Raises:
+        SerhpoError: A figure is not a finite number.
+    """
+    figures = result.to_json().items()
+    if broken := [name for name, value in figures if value is not None and not math.isfinite(value)]:
+        raise SerhpoError(f"epoch {result.epoch} is not finite: {', '.join(broken)}")
 
 
 @contextmanager

@@ -84,11 +84,12 @@ class ReplayedContext(TrialContext):
         raise NotImplementedError("replayed trials have no baseline")
 
 
-def main() -> None:
+def run_with(context: type[ReplayedContext]) -> None:
+    """The command line, with another context for the trials."""
     make_context = prepare.make_context
 
     def make_replayed(*arguments: Any) -> ReplayedContext:
-        return ReplayedContext(**vars(make_context(*arguments)))
+        return context(**vars(make_context(*arguments)))
 
     prepare.make_context = make_replayed
     app.main()
@@ -97,4 +98,4 @@ def main() -> None:
 if __name__ == "__main__":
     from tests.chaos import replayed
 
-    replayed.main()  # as the module that workers can import, not as __main__
+    replayed.run_with(replayed.ReplayedContext)  # as the module that workers can import, not as __main__

@@ -451,6 +451,25 @@ def test_after_a_torn_write_nothing_more_is_written(drive, monkeypatch):
     assert drive().search.to_continue == 2
 
 
+@pytest.mark.parametrize("room", [0, 1, 40])
+def test_a_journal_that_the_kernel_cuts_off_is_mended_and_goes_on(drive, small_files, room):
+    driver = drive()
+    trial, job = driver.start()
+    journal = driver.study.path / "journal.log"
+    with small_files(journal.stat().st_size + room):
+        driver.search.on_trial_complete(trial, {"failed": "x"})
+        assert isinstance(driver.record.fatal, StorageError)
+        assert driver.search.suggest("more") == "FINISHED"
+    with driver.study.driving():  # as the next driver does first
+        assert journal.read_bytes().endswith(b"\n")
+    resumed = drive()
+    assert resumed.search.to_continue == 1
+    again, same = resumed.start()
+    assert same == job
+    assert resumed.train(again, job["number"], 0.9, 0.9) == 9
+    assert resumed.states()[0] == "COMPLETE"
+
+
 def test_a_trial_whose_epoch_hung_fails_and_is_not_tried_again(new_driver):
     driver = new_driver()
     trial, job = driver.start()

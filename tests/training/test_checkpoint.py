@@ -120,3 +120,14 @@ def test_a_folder_without_checkpoint_or_predictions_says_so(tmp_path):
     write_checkpoint(tmp_path, {}, OLD)
     with pytest.raises(StudyError, match="before the first epoch"):
         load_predictions(tmp_path)
+
+
+def test_a_disk_that_is_really_full_leaves_the_old_checkpoint(tmp_path, small_files):
+    write_checkpoint(tmp_path, {"epoch": 1}, {"w": torch.zeros(10)})
+    with small_files(2000), pytest.raises(StorageError):
+        write_checkpoint(tmp_path, {"epoch": 2}, {"w": torch.ones(1000)})
+    state, tensors = read_checkpoint(tmp_path)
+    assert (state["epoch"], tensors["w"].sum()) == (1, 0)
+    assert len(list(tmp_path.iterdir())) == 2
+    write_checkpoint(tmp_path, {"epoch": 2}, {"w": torch.ones(1000)})
+    assert read_checkpoint(tmp_path)[0]["epoch"] == 2
