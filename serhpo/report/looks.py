@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from huggingface_hub import try_to_load_from_cache
 from numpy.typing import NDArray
 
 from serhpo.cache import FeatureStore, cache_folder, open_store, plan
@@ -145,6 +144,8 @@ def _store(stream: str, extractor: Extractor, part: Corpus) -> FeatureStore:
     if isinstance(extractor, Pretrained):
         if extractor.fine_tune:
             raise SerhpoError(f"its {stream} is fine-tuned and would have to run: `serhpo predict --explain`")
+        from huggingface_hub import try_to_load_from_cache  # half a second, for these alone
+
         config = try_to_load_from_cache(extractor.model, "config.json", revision=extractor.revision)
         if not Path(extractor.model).expanduser().is_dir() and not isinstance(config, str):
             raise SerhpoError(f"the pretrained model of its {stream} is not on this machine")
