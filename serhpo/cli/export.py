@@ -30,6 +30,9 @@ def export(
         typer.Option(help="Its number; without it the front's knee.", autocompletion=completion.kept_trials),
     ] = None,
     pick: Annotated[str | None, typer.Option(help="Instead: knee, best-ua, best-ccc, or ua>=0.70.")] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Also write model.onnx, compared with torch; takes minutes.")
+    ] = False,
     as_json: console.JsonOption = False,
 ) -> None:
     """Write a trial's model: weights (safetensors), settings, model card. Nothing is trained again."""
@@ -45,7 +48,7 @@ def export(
         trial = int(chosen["number"])
         if not as_json:
             console.say(f"trial {trial}: {chosen['why']}")
-    model = export_trial(opened, trial, out)
+    model = export_trial(opened, trial, out, onnx)
     if as_json:
         document = {
             "schema_version": 1,

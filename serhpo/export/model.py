@@ -28,7 +28,7 @@ from serhpo.training.config import TrialConfig
 from serhpo.training.networks import fold_networks
 
 FORMAT = 1
-WEIGHTS, SETTINGS, CARD = "model.safetensors", "config.json", "README.md"
+WEIGHTS, SETTINGS, CARD, GRAPH = "model.safetensors", "config.json", "README.md", "model.onnx"
 
 
 class ModelSettings(Config):
@@ -146,6 +146,20 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
             batch[stream] = torch.from_numpy(frames)[None]
             lengths[stream] = torch.tensor([len(frames)])
         return [network(batch, lengths, explain) for network in self._networks]
+
+    def write_onnx(self, path: Path) -> None:
+        """Write all networks as one ONNX graph, and compare its answers with torch's.
+
+        Raises:
+            ConfigError: A package of ``serhpo[onnx]`` is missing, the model has a part that ONNX cannot take,
+                or the graph answers differently.
+            StorageError: The file cannot be written.
+        """
+        from serhpo.export.onnx import Graph, require_onnx, write_graph
+
+        require_onnx(self.settings.trial)
+        scale = self.settings.dimensions or (-1.0, 1.0)
+        write_graph(Graph(self._networks, self.settings.trial, scale), path)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         tensors = {

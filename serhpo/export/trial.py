@@ -9,14 +9,15 @@ from serhpo.config import parse
 from serhpo.corpus import read_corpus
 from serhpo.errors import StorageError, StudyError, UsageError
 from serhpo.export.card import model_card
-from serhpo.export.model import EmotionModel, ModelSettings
+from serhpo.export.model import GRAPH, EmotionModel, ModelSettings
+from serhpo.export.onnx import require_onnx
 from serhpo.study import Study
 from serhpo.training.checkpoint import read_checkpoint
 from serhpo.training.config import TrialConfig
 from serhpo.training.networks import network_tensors
 
 
-def export_trial(study: Study, number: int, out: Path) -> EmotionModel:
+def export_trial(study: Study, number: int, out: Path, onnx: bool = False) -> EmotionModel:
     """Write weights, settings and model card of a complete trial at its best epoch.
 
     What is exported are the networks of all its folds, as they were measured: nothing is trained again, and
@@ -26,8 +27,10 @@ def export_trial(study: Study, number: int, out: Path) -> EmotionModel:
         study: The study.
         number: The trial.
         out: Folder to make.
+        onnx: Also write ``model.onnx``, see :mod:`serhpo.export.onnx`.
 
     Raises:
+        ConfigError: It cannot be written as ONNX.
         UsageError: There is no such complete trial, or ``out`` holds something.
         StudyError: Its checkpoint is gone or damaged.
         CorpusError: The study's corpus, which tells the ratings' range, cannot be read.
@@ -64,9 +67,13 @@ def export_trial(study: Study, number: int, out: Path) -> EmotionModel:
             "protocol": study.settings.protocol.name,
         },
     )
+    if onnx:
+        require_onnx(settings.trial)
     model = EmotionModel(settings, network_tensors(tensors), model_card(study, trial, corpus, settings))
     try:
         model.save_pretrained(out)
+        if onnx:
+            model.write_onnx(out / GRAPH)
     except OSError as error:
         raise StorageError.from_os_error(error, out) from error
     return model

@@ -62,7 +62,7 @@ class StridedConv(nn.Module):
     def forward(self, frames: Frames) -> Frames:
         """``[B, T, channels]`` to ``[B, ⌈T / stride⌉, width]``."""
         batch, steps, channels = frames.values.shape
-        length = -(-steps // self.stride)
+        length = (steps + self.stride - 1) // self.stride  # not -(-a // b): ONNX truncates towards zero
         rest = length * self.stride - steps
         x = functional.pad(frames.masked, (0, 0, self.before, self.after + rest))
         grouped = x.reshape(batch, -1, self.stride * channels)
@@ -70,7 +70,7 @@ class StridedConv(nn.Module):
         shifted = [part[:, first : first + length] for first, part in enumerate(partial)]
         result = sum(shifted[1:], start=shifted[0])
         result = result if self.bias is None else result + self.bias
-        return Frames(result, -(-frames.lengths // self.stride))
+        return Frames(result, (frames.lengths + self.stride - 1) // self.stride)
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:

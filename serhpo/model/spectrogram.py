@@ -31,7 +31,7 @@ class SpectrogramConv(nn.Module):
         inside = Frames(values, lengths).mask[..., None, None]
         image = torch.where(inside, values, 0.0).permute(0, 3, 1, 2)  # in memory, channels stay last
         result = self.norm(self.conv(image).permute(0, 2, 3, 1))
-        return functional.gelu(result), -(-lengths // self.stride)
+        return functional.gelu(result), (lengths + self.stride - 1) // self.stride
 
 
 class SpectrogramEncoder(nn.Module):
