@@ -1,8 +1,10 @@
 """The report in a real browser: drawn without an error, without a network, on a screen, a phone and paper."""
 
+import numpy as np
 import pytest
 
-from serhpo.report import write_comparison, write_report
+from serhpo.model.attended import Attended
+from serhpo.report import Picture, write_comparison, write_pictures, write_report
 from tests.fakes import FakeTrial, make_study, random_trials
 from tests.report.browser import Browser, find_browser
 
@@ -30,10 +32,14 @@ def pages(tmp_path_factory):
         make_study(folder / "a", trials, name=HOSTILE, epochs=9, rungs=(1, 3)),
         make_study(folder / "b", random_trials(20, seed=1), name="other", epochs=9, rungs=(1, 3)),
     ]
-    return write_report(studies[0]), write_comparison(studies)
+    shares = {"mel": {"self-attention": np.full(9, 1 / 9), "pooling": np.arange(9) / 36}}
+    seen = Attended({**shares, HOSTILE: shares["mel"]}, {"mel": 0.3, HOSTILE: 0.7}, {"mel": 2, HOSTILE: 2})
+    picture = Picture(HOSTILE, HOSTILE, seen, np.arange(100) / 100)
+    drawn = write_pictures(HOSTILE, [picture, picture], folder / "looks.html")
+    return write_report(studies[0]), write_comparison(studies), drawn
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["report", "comparison"])
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["report", "comparison", "pictures"])
 @pytest.mark.parametrize(
     "look", [{}, {"dark": True}, {"width": 390, "mobile": True}], ids=["light", "dark", "phone"]
 )
@@ -45,11 +51,12 @@ def test_every_figure_is_drawn_and_nothing_goes_wrong(browser, pages, which, loo
     assert browser.run("document.documentElement.scrollWidth <= innerWidth")  # tables scroll, not the page
 
 
-def test_nothing_a_study_says_becomes_an_element(browser, pages):
-    browser.open(pages[0])
+@pytest.mark.parametrize(("which", "heading"), [(0, "h1"), (2, "h2")])
+def test_nothing_a_study_says_becomes_an_element(browser, pages, which, heading):
+    browser.open(pages[which])
 
     assert browser.run("document.querySelectorAll('img, script[src]').length") == 0
-    assert browser.run("document.querySelector('h1').textContent") == HOSTILE
+    assert browser.run(f"document.querySelector('{heading}').textContent") == HOSTILE
 
 
 def test_dark_and_light_differ_in_page_and_figures(browser, pages):
