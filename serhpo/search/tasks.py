@@ -76,7 +76,12 @@ def _result(reference: Any) -> Any:
     except RayTaskError as error:
         if isinstance(error.cause, SerhpoError):
             raise error.cause from None
-        raise
+        reason = str(error.cause).strip().partition("\n")[0]
+        raise SerhpoError(
+            "A worker met an error of its own",
+            got=f"{type(error.cause).__name__}: {reason}",
+            hint="--debug shows where; the same command goes on with what is missing",
+        ) from error
     except RayError as error:
         raise ResourceError(
             "A worker died, each time it was tried",
