@@ -117,22 +117,26 @@ class StudyView:
         kinds = dict.fromkeys(("name", "label", "meaning"), pa.string())
         return _table(rows, {**kinds, **dict.fromkeys(self.objectives, pa.float64())})
 
-    def evaluation(self) -> dict[str, Any] | None:
-        """What ``serhpo evaluate`` measured on the study's own test speakers; None before it did.
+    def evaluation(self, protocol: str | None = None) -> dict[str, Any] | None:
+        """What ``serhpo evaluate`` measured on test speakers of the study's own corpus; None before it did.
 
         The document of ``serhpo evaluate --json``, of all trials and folds measured so far: ``rows`` with
         their ``figures`` (``wa, ua, ccc``, …: ``value`` and its standard errors), ``level`` (what may be
         claimed), ``configurations_compared``, paired ``comparisons``, and the ``published`` row where one
         may stand beside.
 
+        Args:
+            protocol: How speakers were divided, where ``serhpo evaluate --protocol`` named it; without it
+                as the study itself divides them.
+
         Raises:
             StudyError: Predictions are gone or damaged.
         """
-        from serhpo.evaluate import Decision, Record, document  # brings torch
+        from serhpo.evaluate import documents  # brings torch
 
-        record, digest = Record(self._study), str(self._study.lock["corpus_digest"])
-        planned = [job for reading in record.readings for job in reading.jobs if job.corpus == digest]
-        return document(self._study, record, Decision(tuple(planned), None, {}), digest) if planned else None
+        own = self._study.lock["corpus_digest"], protocol or self.settings.protocol.name
+        found = (one for one in documents(self._study) if (one["corpus_digest"], one["protocol"]) == own)
+        return next(found, None)
 
     def hypervolume(self) -> float:
         """Of the front, in raw units above the objectives' reference point."""

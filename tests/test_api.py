@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -10,7 +11,7 @@ import serhpo
 from serhpo.errors import NoCompleteTrialError, StudyError, UsageError
 from serhpo.evaluate import document
 from serhpo.study import studies_folder
-from tests.evaluate.conftest import OWN, make_corpus, measured, request
+from tests.evaluate.conftest import HELD_OUT, measured, request
 from tests.fakes import make_study, random_trials
 
 
@@ -118,7 +119,10 @@ def test_an_evaluation_is_the_document_of_all_that_was_measured(tmp_path):
     study = serhpo.open_study(made.path)
     assert study.evaluation() is None
     record, decision = measured(made, request())
-    assert study.evaluation() == document(made, record, decision, OWN)
-    measured(made, request(corpus="another"), make_corpus(name="another"))
+    assert study.evaluation() == document(made, record, decision, HELD_OUT)
+    apart = replace(HELD_OUT, key="apart", protocol="leave_one_speaker_out")
+    measured(made, request(tested=apart, again=True))
+    measured(made, request(tested=replace(HELD_OUT, key="another", corpus="another", corpus_digest="cc")))
+    assert study.evaluation("leave_one_speaker_out")["protocol"] == "leave_one_speaker_out"
     assert {row["name"] for row in study.evaluation()["rows"]} >= {"trial 0", "trial 2", "class means"}
     assert study.evaluation()["corpus"] == "embedded"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from serhpo.evaluate import Decision, Job, Request
     from serhpo.study import Study, TrialRecord
 
+_PROTOCOLS = ("leave_one_speaker_out", "leave_one_session_out")
+"""Those that need no further settings."""
+
 
 def evaluate(
     study: StudyArgument,
@@ -38,6 +41,10 @@ def evaluate(
     seeds: Annotated[
         int | None,
         typer.Option(min=1, help="Trainings of every trial on every fold; 3 unless measured before."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Divide anew: leave_one_speaker_out or leave_one_session_out."),
     ] = None,
     corpus: Annotated[
         Path | None, typer.Option(help="Measure on all speakers of this corpus instead.")
@@ -63,15 +70,16 @@ def evaluate(
     if classes is not None and corpus is None:
         raise UsageError("--classes is about the corpus of --corpus", where="--classes", got=classes)
     opened = open_study(study)
-    target = Target(opened, corpus, classes)
+    _check_protocol(opened, protocol, corpus)
+    target = Target(opened, protocol, corpus, classes)
     request = _request(opened, target, trial, limit, folds, seeds, again)
     record = Record(opened)
     decision = target.decide(request, record)
     missing = record.missing(decision.shown)
     for line in target.dropped:
-        console.say(f"not measured on {target.corpus_name}: {line}")
+        console.say(f"not measured on {target.tested.corpus}: {line}")
     if missing or dry_run:
-        _announce(opened, decision, missing, as_json and dry_run)
+        _announce(opened, target, decision, missing, as_json and dry_run)
     if dry_run:
         return
     if missing:
@@ -79,7 +87,7 @@ def evaluate(
             record = session.enter_context(Record.writing(opened))
             decision = target.decide(request, record)  # another process may have been faster
             measure(opened, target, record, decision, cache, session)
-    done = document(opened, record, decision, target.digest)
+    done = document(opened, record, decision, target.tested)
     if not any(row["kind"] == "candidate" for row in done["rows"]):
         reasons = sorted({failure["reason"] for failure in done["failures"]})
         raise NoCompleteTrialError("No training came to its end", where=opened.path, got="; ".join(reasons))
@@ -87,6 +95,17 @@ def evaluate(
         console.print_json(done)
     else:
         print_document(done)
+
+
+def _check_protocol(study: Study, protocol: str | None, corpus: Path | None) -> None:
+    known = dict.fromkeys((study.settings.protocol.name, *_PROTOCOLS))
+    if protocol is not None and protocol not in known:
+        near = nearest(protocol, known)
+        raise UsageError(
+            f"Cannot divide by `{protocol}`.{near}", where="--protocol", allowed=", ".join(known)
+        )
+    if protocol is not None and corpus is not None:
+        raise UsageError("Another corpus tests as a whole: give one of --protocol and --corpus")
 
 
 def _request(
@@ -123,7 +142,7 @@ def _request(
         folds=tuple(name for name in names if not folds or name in folds),
         seeds=seeds,
         again=again,
-        corpus=target.digest,
+        tested=target.tested,
     )
 
 
@@ -134,12 +153,16 @@ def _of_front(study: Study, front: Sequence[TrialRecord], best_ccc: TrialRecord)
     return list(dict.fromkeys([*first, front[0].number, best_ccc.number, *(t.number for t in front)]))
 
 
-def _announce(study: Study, decision: Decision, missing: Sequence[Job], as_json: bool) -> None:
+def _announce(
+    study: Study, target: Target, decision: Decision, missing: Sequence[Job], as_json: bool
+) -> None:
     """What is going to be trained, and for how long: before it starts."""
     from serhpo.search.estimate import duration
 
-    per_epoch = _seconds_per_epoch(study)
-    seconds = study.settings.epochs * sum(per_epoch.get(job.trial, 0.0) for job in missing)
+    per_epoch = _seconds_per_speaker(study)
+    speakers = {fold.name: len(fold.train) for fold in target.folds}
+    epoch = sum(per_epoch.get(job.trial, 0.0) * speakers[job.fold] for job in missing)
+    seconds = study.settings.epochs * epoch
     trials = sorted({job.trial for job in decision.shown if job.variant == "joint"})
     if as_json:
         console.print_json(
@@ -168,10 +191,10 @@ def _announce(study: Study, decision: Decision, missing: Sequence[Job], as_json:
     )
 
 
-def _seconds_per_epoch(study: Study) -> dict[int, float]:
-    """Mean wall time of an epoch of one fold, by trial."""
+def _seconds_per_speaker(study: Study) -> dict[int, float]:
+    """Mean wall time of an epoch for each training speaker, by trial."""
     seconds: dict[int, list[float]] = {}
     for row in study.epochs():
         seconds.setdefault(row["trial"], []).append(float(row.get("seconds") or 0.0))
-    folds = len(study.folds())
-    return {trial: sum(each) / len(each) / folds for trial, each in seconds.items()}
+    speakers = sum(len(fold["train"]) for fold in study.folds())
+    return {trial: sum(each) / len(each) / speakers for trial, each in seconds.items()}

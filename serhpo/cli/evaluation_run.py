@@ -14,9 +14,9 @@ from serhpo.cli.search import remote_store
 
 if TYPE_CHECKING:
     from serhpo.cache import RemoteStore
-    from serhpo.corpus.folds import Fold
+    from serhpo.corpus.folds import Fold, ProtocolConfig
     from serhpo.corpus.table import Corpus
-    from serhpo.evaluate import Decision, Job, Joined, Record, Request, Work
+    from serhpo.evaluate import Decision, HeldOut, Job, Joined, Record, Request, Work
     from serhpo.features import Extractor
     from serhpo.search.context import TrialContext
     from serhpo.search.prepare import Plan
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """Whose speakers test: those of the study's own protocol, or all of another corpus."""
+    """Whose speakers test: those of the study's own protocol, of another one, or all of another corpus."""
 
     study: Study
+    protocol_name: str | None
     other_path: Path | None
     classes: str | None
 
@@ -68,23 +69,36 @@ class Target:
         """What of the other corpus cannot be measured."""
         return self.joined.dropped if self.joined else ()
 
-    @property
-    def corpus_name(self) -> str:
-        """What the tested corpus calls itself."""
-        return self.other.name if self.other else self.study.settings.corpus_name
+    @cached_property
+    def protocol(self) -> ProtocolConfig:
+        """How speakers are divided."""
+        from serhpo.corpus.folds import ProtocolConfig
 
-    @property
-    def digest(self) -> str:
-        """Of the tested corpus."""
-        return self.other.digest if self.other else str(self.study.lock["corpus_digest"])
+        own = self.study.settings.protocol
+        if self.protocol_name in (None, own.name):
+            return own
+        return ProtocolConfig.model_validate({"name": self.protocol_name})
+
+    @cached_property
+    def tested(self) -> HeldOut:
+        """The test speakers and what may be claimed of them."""
+        from serhpo.evaluate import of_corpus, of_protocol
+
+        if self.other:
+            return of_corpus(self.study, self.other, self.folds)
+        return of_protocol(self.study, self.protocol, self.folds)
 
     @cached_property
     def folds(self) -> tuple[Fold, ...]:
         """Who trains, validates and tests; told by the study where no other corpus need be read."""
-        from serhpo.corpus.folds import Fold
+        from serhpo.corpus.folds import Fold, make_folds, require_labels
 
         if self.joined:
             return self.joined.folds
+        if self.protocol != self.study.settings.protocol:
+            folds = make_folds(self.plan.corpus, self.protocol)
+            require_labels(folds, self.plan.corpus)
+            return folds
         parts = ("train", "validation", "test")
         return tuple(
             Fold(fold["name"], *(tuple(fold[part]) for part in parts)) for fold in self.study.folds()
@@ -94,8 +108,7 @@ class Target:
         """What a request comes to."""
         from serhpo.evaluate import decide
 
-        speakers = {fold.name: frozenset(fold.test) for fold in self.folds}
-        return decide(request, record.readings, record.results, speakers)
+        return decide(request, record.readings, record.results)
 
 
 def measure(
@@ -119,8 +132,7 @@ def measure(
     at_once = Room(share_of(settings), settings.concurrent).fitting
     interrupted = session.enter_context(interruptible())
     if decision.reading:
-        speakers = {fold.name: list(fold.test) for fold in context.folds}
-        record.begin(decision.reading, target.corpus_name, target.digest, speakers)
+        record.begin(decision.reading)
     with console.progress(f"evaluating, {at_once} at a time", "trainings") as update:
         update(0, len(work))
         outcomes = run_tasks(run_job, context, work, settings, at_once, interrupted)
@@ -161,7 +173,8 @@ def _prepare(
     if target.joined and target.other:
         others = _filled(target.other, list(extractors), session, remote)
         own = {extractor: (*own[extractor], *others[extractor]) for extractor in own}
-        plan = replace(plan, corpus=target.joined.corpus, folds=target.joined.folds)
+        plan = replace(plan, corpus=target.joined.corpus)
+    plan = replace(plan, folds=target.folds)
     return make_context(plan, own, study.path / "trials", remote), work
 
 

@@ -10,26 +10,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from serhpo.cli import console
+from serhpo.evaluate import words
 
 COMPARISONS_SHOWN = 12
 """Rows of a table of paired tests; ``--json`` has them all."""
 
-_TITLES = {
-    "wa": "WA",
-    "ua": "UA",
-    "macro_f1": "macro-F1",
-    "ccc": "CCC",
-    "ccc_valence": "valence",
-    "ccc_arousal": "arousal",
-    "ccc_dominance": "dominance",
-}
+GROUPS_SHOWN = 24
+"""Speakers, genders or styles of a table; the same."""
+
 _MAIN = ("wa", "ua", "ccc")
 _FURTHER = ("macro_f1", "ccc_valence", "ccc_arousal", "ccc_dominance")
 
 
 def print_document(document: Mapping[str, Any]) -> None:
     """Print an evaluation's tables and what may be claimed."""
-    level = escape(console.spelled(_level(document)))
+    level = escape(console.spelled(words.level(document)))
     tables = [
         _figures(document, _MAIN, f"Test of {document['study']}", published=True),
         _figures(document, _FURTHER, "macro-F1, and CCC of each dimension"),
@@ -43,47 +38,8 @@ def print_document(document: Mapping[str, Any]) -> None:
         if table is not None:
             table.caption = level
             console.out.print(table, soft_wrap=False)
-    for line in _notes(document):
+    for line in (*words.notes(document), f"predictions: {document['predictions']}"):
         console.out.print(console.spelled(line), markup=False)
-
-
-def _level(document: Mapping[str, Any]) -> str:
-    """What stands under every table."""
-    seeds = max((len(row["seeds"]) for row in document["rows"]), default=0)
-    folds, of = len(document["folds"]), document["folds_of_protocol"]
-    part = f"{folds} of {of} folds" if folds < of else _counted(folds, "fold")
-    corpus, protocol, level = (document[name] for name in ("corpus", "protocol", "level"))
-    return f"{corpus}, {protocol}: {level}; {part}, {_counted(seeds, 'seed')}"
-
-
-def _notes(document: Mapping[str, Any]) -> list[str]:
-    compared = document["configurations_compared"]
-    chosen = document["configuration_selected_on_these_speakers"]
-    notes = [
-        f"Test: {_counted(document['test_utterances'], 'utterance')} of "
-        f"{_counted(len(document['test_speakers']), 'speaker')}, on whom the configurations were "
-        + ("chosen, too (as validation speakers of the search)." if chosen else "not chosen."),
-        f"{_counted(compared, 'configuration')} measured on these speakers, in "
-        f"{_counted(document['readings'], 'reading')}, of {document['configurations_searched']} that the "
-        f"search compared on validation speakers"
-        + ("; the best of several flatters itself." if compared > 1 else "."),
-        f"Pooled over folds, mean over seeds; ± is one standard error ({document['standard_errors']['se']}), "
-        "without that over seeds. Epochs were chosen on validation speakers.",
-    ]
-    if any(row["kind"] == "control" for row in document["rows"]):
-        notes.append("λ=1: the same configuration trained for classes only; λ=0: for dimensions only.")
-    if published := document["published"]:
-        notes.append(f"{published['name']}: {published['source']}")
-    for failure in document["failures"]:
-        notes.append(
-            f"trial {failure['trial']} ({failure['variant']}), seed {failure['seed']}, {failure['fold']} "
-            f"failed: {failure['reason']}"
-        )
-    return [*notes, f"predictions: {document['predictions']}"]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -98,7 +54,7 @@ def _table(title: str, *columns: str) -> Table:
 def _figures(
     document: Mapping[str, Any], figures: Sequence[str], title: str, published: bool = False
 ) -> Table:
-    table = _table(title, *(_TITLES[name] for name in figures))
+    table = _table(title, *(words.TITLES[name] for name in figures))
     for row in document["rows"]:
         cells = [_cell(row["figures"].get(name), "value", "se") for name in figures]
         table.add_row(console.spelled(row["name"]), *cells, style=_style(row))
@@ -121,10 +77,10 @@ def _recalls(document: Mapping[str, Any]) -> Table | None:
 
 def _folds_and_seeds(document: Mapping[str, Any]) -> Table:
     """Mean over folds, and how far seeds are apart."""
-    seeds = [f"{_TITLES[name]} seeds" for name in ("ua", "ccc")]
+    seeds = [f"{words.TITLES[name]} seeds" for name in ("ua", "ccc")]
     table = _table(
         "Mean over folds ± its standard error, and standard errors over seeds",
-        *(_TITLES[name] for name in _MAIN),
+        *(words.TITLES[name] for name in _MAIN),
         *seeds,
     )
     for row in document["rows"]:
@@ -144,13 +100,15 @@ def _groups(document: Mapping[str, Any], figure: str) -> Table | None:
     ]
     if not kept:
         return None
-    table = _table(f"{_TITLES[figure]} by speaker, gender and style", "n")
+    table = _table(f"{words.TITLES[figure]} by speaker, gender and style", "n")
     for row in kept:
         table.add_column(console.spelled(row["name"]), style=_style(row))
-    for grouping in kept[0]["groups"]:
-        for value, first in kept[0]["groups"][grouping].items():
+    for grouping, values in kept[0]["groups"].items():
+        for value, first in list(values.items())[:GROUPS_SHOWN]:
             cells = [_number(row["groups"][grouping].get(value, {}).get(figure)) for row in kept]
             table.add_row(escape(f"{grouping} {value}"), str(first["utterances"]), *cells)
+        if len(values) > GROUPS_SHOWN:
+            table.add_row(f"and {len(values) - GROUPS_SHOWN} more under --json", style="dim")
         table.add_section()
     return table
 
@@ -159,11 +117,9 @@ def _comparisons(document: Mapping[str, Any], family: str, title: str) -> Table 
     found = document["comparisons"][family]
     if not found:
         return None
-    over = found[0]["over"]
-    scope = "" if over == "speakers" else ": of these speakers only"
-    table = _table(f"{title} ({over} exchanged{scope})", "difference", "p", "p (Holm)")
+    table = _table(f"{title} ({words.exchanged(found)})", "difference", "p", "p (Holm)")
     for row in sorted(found, key=lambda row: row["p"])[:COMPARISONS_SHOWN]:
-        label = f"{_TITLES[row['figure']]}: {row['first']} − {row['second']}"
+        label = f"{words.TITLES[row['figure']]}: {row['first']} − {row['second']}"
         table.add_row(
             escape(console.spelled(label)),
             console.spelled(f"{row['difference']:+.3f} ± {row['se']:.3f}"),

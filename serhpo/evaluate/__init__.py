@@ -11,7 +11,8 @@ what it comes to to :meth:`Record.add`, is up to the caller.
 
 from __future__ import annotations
 
-from serhpo.evaluate.document import document
+from serhpo.evaluate.document import document, documents
+from serhpo.evaluate.held_out import HeldOut, of_corpus, of_protocol
 from serhpo.evaluate.jobs import Decision, Job, Reading, Request, Variant, decide
 from serhpo.evaluate.other import Joined, join
 from serhpo.evaluate.record import Record
@@ -20,6 +21,7 @@ from serhpo.evaluate.training import Failure, Outcome, Work, config_of, run_job,
 __all__ = [
     "Decision",
     "Failure",
+    "HeldOut",
     "Job",
     "Joined",
     "Outcome",
@@ -31,7 +33,10 @@ __all__ = [
     "config_of",
     "decide",
     "document",
+    "documents",
     "join",
+    "of_corpus",
+    "of_protocol",
     "run_job",
     "seed_for",
 ]

@@ -9,21 +9,23 @@ speaks of these speakers only. Trainings are not exchanged: figures are means ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from serhpo.evaluate.figures import figures
 from serhpo.evaluate.rows import Row
-from serhpo.training.sums import added_up
+from serhpo.training.sums import added_up, cccs, mean_of_known, recalls
 from serhpo.training.uncertainty import resampling, spread
 
 Array: TypeAlias = npt.NDArray[Any]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
+
+_Of: TypeAlias = Callable[[FloatArray], FloatArray]
 
 FEWEST_SPEAKERS = 6  # all 2⁶ exchanges: the smallest two-sided p is 2/64
 EXACT_UP_TO = 13  # 2¹³ exchanges are fewer than RANDOM
@@ -56,8 +58,8 @@ class Comparison:
     over: str
 
 
-def compare(first: Row, second: Row, figure: str) -> Comparison | None:
-    """Test whether two rows differ in a figure; None where they share no seed or no utterance.
+def compare(first: Row, second: Row, figure: Literal["ua", "ccc"]) -> Comparison | None:
+    """Test whether two rows differ in UA or mean CCC; None where they share no seed or nothing to measure.
 
     Raises:
         ValueError: They were not measured on the same utterances.
@@ -73,13 +75,15 @@ def compare(first: Row, second: Row, figure: str) -> Comparison | None:
     owner = np.unique(speakers if by_speaker else utterances, return_inverse=True)[1]
     mine, theirs = ([added_up(terms, owner) for terms in row] for row in pair)
 
+    measured = partial(_FIGURES[figure], classes=len(first.classes))
+
     def differences(weights: FloatArray) -> FloatArray:
         """``[R]`` where ``weights`` ``[R, units]`` are 1 for a unit left in place, 0 for one exchanged."""
         found = np.zeros(len(weights))
         for a, b in zip(mine, theirs, strict=True):
             kept = weights @ (a - b) + b.sum(axis=0)
             exchanged = (a + b).sum(axis=0) - kept
-            found += figures(kept, first.classes)[figure] - figures(exchanged, first.classes)[figure]
+            found += measured(kept) - measured(exchanged)
         return found / len(seeds)
 
     observed = float(differences(np.ones((1, owner.max() + 1)))[0])
@@ -90,14 +94,20 @@ def compare(first: Row, second: Row, figure: str) -> Comparison | None:
         second=second.name,
         figure=figure,
         difference=observed,
-        se=_standard_error(pair, speakers, utterances, first.classes, figure),
+        se=_standard_error(pair, speakers, utterances, measured),
         p=(p := _p(observed, differences, int(owner.max()) + 1)),
         holm=p,
         over="speakers" if by_speaker else "utterances",
     )
 
 
-def _p(observed: float, differences: Any, units: int) -> float:
+_FIGURES: Mapping[str, Callable[..., FloatArray]] = {
+    "ua": lambda sums, classes: mean_of_known(recalls(sums, classes)),
+    "ccc": lambda sums, classes: mean_of_known(cccs(sums, classes)),
+}
+
+
+def _p(observed: float, differences: _Of, units: int) -> float:
     """Two-sided p; from random exchanges with the observed one among them (Phipson & Smyth 2010)."""
     if units <= EXACT_UP_TO:
         every = np.array(list(product((0.0, 1.0), repeat=units)))
@@ -115,12 +125,14 @@ def _extreme(differences: FloatArray, observed: float) -> npt.NDArray[np.bool_]:
 
 
 def _standard_error(
-    pair: Sequence[FloatArray], speakers: Array, utterances: Array, classes: Sequence[str], figure: str
+    pair: Sequence[FloatArray],
+    speakers: Array,
+    utterances: Array,
+    measured: Callable[[FloatArray], FloatArray],
 ) -> float:
     how = resampling(speakers, 0, utterances)
     first, second = (
-        np.mean([figures(how.weights @ added_up(terms, how.owner), classes)[figure] for terms in row], axis=0)
-        for row in pair
+        np.mean([measured(how.weights @ added_up(terms, how.owner)) for terms in row], axis=0) for row in pair
     )
     return spread(first - second, how.scale)
 

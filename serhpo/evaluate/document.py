@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
-from serhpo.corpus.folds import level_of_test
 from serhpo.evaluate.comparison import Comparison, compare, holm
+from serhpo.evaluate.held_out import HeldOut
 from serhpo.evaluate.jobs import Decision, Job
 from serhpo.evaluate.published import published
 from serhpo.evaluate.record import FOLDER, Record
@@ -18,50 +18,51 @@ from serhpo.study import SCHEMA_VERSION, Study
 from serhpo.study.baseline_names import BASELINES
 from serhpo.training.uncertainty import method
 
-OTHER_LEVEL = "another corpus, of which no part of the search has heard anybody"
+_COMPARED: tuple[Literal["ua", "ccc"], ...] = ("ua", "ccc")
 
 
-def document(study: Study, record: Record, decision: Decision, corpus: str) -> dict[str, Any]:
+def document(study: Study, record: Record, decision: Decision, tested: HeldOut) -> dict[str, Any]:
     """Tables of the jobs of a decision, made from what lies on disk.
 
     Args:
         study: The study.
         record: Its evaluations.
         decision: Which jobs.
-        corpus: Digest of the corpus whose speakers tested.
+        tested: Whose speakers tested.
 
     Raises:
         StudyError: Predictions are gone or damaged.
     """
-    shown, own = decision.shown, corpus == study.lock["corpus_digest"]
-    folds = [fold["name"] for fold in study.folds() if any(job.fold == fold["name"] for job in shown)]
+    shown = decision.shown
+    folds = [fold for fold in tested.speakers if any(job.fold == fold for job in shown)]
     rows = _rows(record, decision, folds)
     candidates = [row for row in rows if row.kind == "candidate"]
-    compared = record.compared(corpus)
-    readings = [r for r in record.readings if any(job.corpus == corpus for job in r.jobs)]
-    tested = rows[0].tested if rows else None
+    readings = record.sharing(tested)
+    compared = {job.trial for reading in readings for job in reading.jobs if job.variant == "joint"}
+    utterances = rows[0].tested if rows else None
+    speakers = sorted(set(utterances.speakers.tolist())) if utterances else []
     return {
         "schema_version": SCHEMA_VERSION,
         "study": study.name,
-        "corpus": record.corpora[corpus],
-        "corpus_digest": corpus,
-        "protocol": study.settings.protocol.name,
-        "level": level_of_test(study.settings.protocol) if own else OTHER_LEVEL,
-        "configuration_selected_on_these_speakers": own and _selected_on_test(study),
+        "corpus": tested.corpus,
+        "corpus_digest": tested.corpus_digest,
+        "protocol": tested.protocol,
+        "level": tested.level,
+        "configuration_selected_on_these_speakers": tested.selected,
         "folds": folds,
-        "folds_of_protocol": len(study.folds()),
-        "test_speakers": sorted(set(tested.speakers.tolist())) if tested else [],
-        "test_utterances": len(set(tested.utterances.tolist())) if tested else 0,
+        "folds_of_protocol": len(tested.speakers),
+        "test_speakers": speakers,
+        "test_utterances": len(set(utterances.utterances.tolist())) if utterances else 0,
         "configurations_compared": len(compared),
         "configurations_searched": sum(study.counts()[state] for state in ("COMPLETE", "PRUNED", "FAIL")),
         "readings": len(readings),
         "standard_errors": {
-            "se": method(len(set(tested.speakers.tolist()))) if tested else None,
+            "se": method(len(speakers)),
             "se_seeds": "over seeds",
             "se_folds": "over folds",
         },
         "rows": [_row(row) for row in rows],
-        "published": _published(study, candidates, own, folds),
+        "published": _published(tested, candidates, folds),
         "comparisons": {
             "between_candidates": [asdict(c) for c in _between(candidates)],
             "with_references": [asdict(c) for c in _with_references(candidates, rows)],
@@ -71,6 +72,22 @@ def document(study: Study, record: Record, decision: Decision, corpus: str) -> d
     }
 
 
+def documents(study: Study) -> list[dict[str, Any]]:
+    """Everything that was measured, a document for each corpus and protocol; what is unfinished is left out.
+
+    Raises:
+        StudyError: The record or its predictions are gone or damaged.
+    """
+    record = Record(study)
+    found = []
+    for tested in {reading.tested.key: reading.tested for reading in record.readings}.values():
+        jobs = tuple(j for reading in record.readings for j in reading.jobs if j.tested == tested.key)
+        shown = tuple(job for job in jobs if job.id in record.results)
+        if any(job.variant == "joint" for job in shown):
+            found.append(document(study, record, Decision(shown, None, {}), tested))
+    return [one for one in found if any(row["kind"] == "candidate" for row in one["rows"])]
+
+
 def _rows(record: Record, decision: Decision, folds: Sequence[str]) -> list[Row]:
     shown = decision.shown
     trials = dict.fromkeys(job.trial for job in shown if job.variant == "joint")
@@ -78,11 +95,9 @@ def _rows(record: Record, decision: Decision, folds: Sequence[str]) -> list[Row]
         candidate_row(record, t, [j for j in shown if (j.trial, j.variant) == (t, "joint")], folds)
         for t in trials
     ]
-    for variant in ("classes", "dimensions"):
-        jobs = [job for job in shown if job.variant == variant]
-        rows.append(control := control_row(record, jobs, folds))
-        if control and variant == "classes":
-            rows += baseline_rows(record, control, jobs)
+    classes, dimensions = ([job for job in shown if job.variant == v] for v in ("classes", "dimensions"))
+    rows += [control := control_row(record, classes, folds), control_row(record, dimensions, folds)]
+    rows += baseline_rows(record, control, classes) if control else []
     return [row for row in rows if row]
 
 
@@ -98,7 +113,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _between(candidates: Sequence[Row]) -> list[Comparison]:
-    found = [compare(a, b, figure) for a, b in combinations(candidates, 2) for figure in ("ua", "ccc")]
+    found = [compare(a, b, figure) for a, b in combinations(candidates, 2) for figure in _COMPARED]
     return holm([comparison for comparison in found if comparison])
 
 
@@ -109,26 +124,17 @@ def _with_references(candidates: Sequence[Row], rows: Sequence[Row]) -> list[Com
         compare(candidate, row, figure)
         for candidate in candidates
         for row in rows
-        for figure in ("ua", "ccc")
+        for figure in _COMPARED
         if (row.kind == "control" and row.tells(figure)) or (row.name == class_means and figure == "ccc")
     ]
     return holm([comparison for comparison in found if comparison])
 
 
-def _published(
-    study: Study, candidates: Sequence[Row], own: bool, folds: Sequence[str]
-) -> dict[str, Any] | None:
-    if not candidates or not own or len(folds) < len(study.folds()):
+def _published(tested: HeldOut, candidates: Sequence[Row], folds: Sequence[str]) -> dict[str, Any] | None:
+    if not candidates or len(folds) < len(tested.speakers):
         return None
-    row = published(study, candidates[0])
+    row = published(tested, candidates[0])
     return None if row is None else dict(row)
-
-
-def _selected_on_test(study: Study) -> bool:
-    """Whether a test speaker trained or validated in the search that chose the configurations."""
-    folds = study.folds()
-    heard = {name for fold in folds for part in ("train", "validation") for name in fold[part]}
-    return any(name in heard for fold in folds for name in fold["test"])
 
 
 def _failures(record: Record, shown: Sequence[Job]) -> list[dict[str, Any]]:

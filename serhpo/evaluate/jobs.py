@@ -8,6 +8,7 @@ from typing import Literal
 
 from serhpo.config import digest
 from serhpo.errors import UsageError
+from serhpo.evaluate.held_out import HeldOut
 
 Variant = Literal["joint", "classes", "dimensions"]
 """A trial's own configuration, or it trained for one task alone: λ = 1 or λ = 0."""
@@ -26,14 +27,14 @@ class Job:
         variant: What it is trained for.
         seed: Number of the repetition, from 0.
         fold: Name of the fold.
-        corpus: Digest of the corpus whose speakers test.
+        tested: Key of the test speakers, see :class:`~serhpo.evaluate.held_out.HeldOut`.
     """
 
     trial: int
     variant: Variant
     seed: int
     fold: str
-    corpus: str
+    tested: str
 
     @property
     def id(self) -> str:
@@ -51,7 +52,7 @@ class Request:
         folds: Names of the folds wanted.
         seeds: Trainings of every candidate on every fold; None = those there are, else :data:`SEEDS`.
         again: Read the test speakers again where they were read before.
-        corpus: Digest of the corpus whose speakers test.
+        tested: Whose speakers test.
     """
 
     trials: tuple[int, ...]
@@ -59,7 +60,7 @@ class Request:
     folds: tuple[str, ...]
     seeds: int | None
     again: bool
-    corpus: str
+    tested: HeldOut
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,17 @@ class Reading:
     Attributes:
         number: Counted from 1.
         jobs: All that it takes.
+        tested: Whose speakers test.
     """
 
     number: int
     jobs: tuple[Job, ...]
+    tested: HeldOut
+
+    def heard(self, trial: int) -> frozenset[str]:
+        """Test speakers that the trial itself is measured on."""
+        folds = {job.fold for job in self.jobs if (job.trial, job.variant) == (trial, "joint")}
+        return frozenset(name for fold in folds for name in self.tested.speakers[fold])
 
 
 @dataclass(frozen=True)
@@ -90,79 +98,73 @@ class Decision:
     controls: Mapping[Variant, int]
 
 
-def decide(
-    request: Request,
-    readings: Sequence[Reading],
-    done: Iterable[str],
-    test_speakers: Mapping[str, frozenset[str]],
-) -> Decision:
+def decide(request: Request, readings: Sequence[Reading], done: Iterable[str]) -> Decision:
     """Which jobs a request comes to.
 
     Args:
         request: What is asked for.
         readings: Those that were begun, in order.
         done: Ids of the jobs that have a result.
-        test_speakers: Of every fold.
 
     Raises:
         UsageError: It would read test speakers for a trial a second time without being told to.
     """
-    finished = set(done)
-    earlier = [job for reading in readings for job in reading.jobs if job.corpus == request.corpus]
+    finished, key = set(done), request.tested.key
+    earlier = [job for reading in readings for job in reading.jobs if job.tested == key]
     controls: dict[Variant, int] = {j.variant: j.trial for j in reversed(earlier) if j.variant != "joint"}
     controls = {**request.controls, **controls}
     wanted: list[Job] = []
     for trial in request.trials:
-        wanted += _of_trial(request, trial, earlier, finished, test_speakers)
+        wanted += _of_trial(request, trial, readings, earlier, finished)
     seeds = sorted({job.seed for job in wanted})
     for variant, trial in controls.items():
-        wanted += [
-            Job(trial, variant, seed, fold, request.corpus) for seed in seeds for fold in request.folds
-        ]
+        wanted += [Job(trial, variant, seed, fold, key) for seed in seeds for fold in request.folds]
     known = set(earlier)
     new = tuple(job for job in wanted if job not in known)
-    reading = Reading(1 + max((r.number for r in readings), default=0), new) if new else None
+    number = 1 + max((reading.number for reading in readings), default=0)
+    reading = Reading(number, new, request.tested) if new else None
     return Decision(tuple(wanted), reading, controls)
 
 
 def _of_trial(
-    request: Request,
-    trial: int,
-    earlier: Sequence[Job],
-    finished: set[str],
-    test_speakers: Mapping[str, frozenset[str]],
+    request: Request, trial: int, readings: Sequence[Reading], earlier: Sequence[Job], finished: set[str]
 ) -> list[Job]:
     """The jobs of one candidate, fold by fold."""
     mine = [job for job in earlier if job.trial == trial and job.variant == "joint"]
     under_way = any(job.fold in request.folds and job.id not in finished for job in mine)
     further = 1 + max((job.seed for job in mine), default=-1)
+    of_corpus = [r for r in readings if r.tested.corpus_digest == request.tested.corpus_digest]
+    heard_before = frozenset[str]().union(*(reading.heard(trial) for reading in of_corpus))
     wanted: list[Job] = []
     for fold in request.folds:
         here = [job for job in mine if job.fold == fold]
-        heard = {name for job in mine for name in test_speakers[job.fold] & test_speakers[fold]}
+        heard = heard_before.intersection(request.tested.speakers[fold])
         asked = _jobs(request, trial, fold, 0)
         if not heard:
             wanted += asked
         elif request.again:
             wanted += here if under_way else [*here, *_jobs(request, trial, fold, further)]
         elif here and (request.seeds is None or set(asked) <= set(here)):
-            wanted += here
+            # What was planned and not begun can still be left out.
+            wanted += [job for job in here if request.seeds is None or job in asked or job.id in finished]
         else:
-            raise _refusal(trial, mine, sorted(heard))
+            raise _refusal(trial, [r for r in of_corpus if r.heard(trial) & heard], sorted(heard))
     return wanted
 
 
 def _jobs(request: Request, trial: int, fold: str, first: int) -> list[Job]:
     seeds = range(first, first + (request.seeds or SEEDS))
-    return [Job(trial, "joint", seed, fold, request.corpus) for seed in seeds]
+    return [Job(trial, "joint", seed, fold, request.tested.key) for seed in seeds]
 
 
-def _refusal(trial: int, mine: Sequence[Job], heard: Sequence[str]) -> UsageError:
-    seeds, folds = len({job.seed for job in mine}), sorted({job.fold for job in mine})
+def _refusal(trial: int, readings: Sequence[Reading], heard: Sequence[str]) -> UsageError:
+    jobs = [j for reading in readings for j in reading.jobs if (j.trial, j.variant) == (trial, "joint")]
+    seeds, folds = len({job.seed for job in jobs}), sorted({job.fold for job in jobs})
+    protocols = " and ".join(sorted({reading.tested.protocol for reading in readings}))
     return UsageError(
         f"Trial {trial} has been measured on these test speakers already",
         where=f"speakers {', '.join(heard[:10])}" + (" …" if len(heard) > 10 else ""),
-        got=f"{seeds} {'seed' if seeds == 1 else 'seeds'} on {', '.join(folds)}, in evaluations.jsonl",
-        allowed=f"what was measured, from disk: --seeds {seeds} or fewer, the same folds",
+        got=f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {protocols}: {', '.join(folds)}",
+        allowed="what was measured, from disk: the same protocol and folds, no more seeds",
         hint="--again reads them once more, with further seeds; every table will say so",
     )

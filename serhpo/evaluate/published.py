@@ -7,8 +7,8 @@ from typing import Any
 
 from serhpo.corpus.classes import FOUR_CLASSES
 from serhpo.corpus.iemocap import NAME
+from serhpo.evaluate.held_out import HeldOut
 from serhpo.evaluate.rows import Row
-from serhpo.study import Study
 
 BAUTISTA_SHIN: Mapping[str, Any] = {
     "name": "Bautista & Shin 2025",
@@ -20,18 +20,17 @@ _LABELLED = 5531
 """Turns of IEMOCAP with one of the four classes: another number is another corpus, or a part of it."""
 
 
-def published(study: Study, row: Row) -> Mapping[str, Any] | None:
-    """The published row, where the study tested every speaker of IEMOCAP, left out one by one.
+def published(tested: HeldOut, row: Row) -> Mapping[str, Any] | None:
+    """The published row, where every speaker of IEMOCAP was tested, left out one by one.
 
     Args:
-        study: The study.
+        tested: Whose speakers test.
         row: Any row of the table it would stand in.
     """
     labelled = len(set(row.tested.utterances[row.tested.labels >= 0].tolist()))
     same = (
-        study.settings.corpus_name == NAME
-        and study.settings.protocol.name == "leave_one_speaker_out"
-        and tuple(study.settings.classes) == FOUR_CLASSES
+        (tested.corpus, tested.protocol) == (NAME, "leave_one_speaker_out")
+        and row.classes == FOUR_CLASSES
         and labelled == _LABELLED
     )
     return BAUTISTA_SHIN if same else None

@@ -6,7 +6,7 @@ kill therefore loses the jobs under way, and nobody reads test speakers without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from serhpo import __version__
 from serhpo.corpus.table import DIMENSIONS, Corpus
 from serhpo.errors import StorageError, StudyError
+from serhpo.evaluate.held_out import HeldOut
 from serhpo.evaluate.jobs import Job, Reading
 from serhpo.evaluate.training import Failure, Outcome
 from serhpo.files import replace_file
@@ -47,7 +48,6 @@ class Record:
     Attributes:
         readings: Decisions to read test speakers, in order.
         results: Lines of finished jobs by the job's id: ``result``, or ``failure`` with its reason.
-        corpora: Names of the corpora that were tested, by digest.
     """
 
     def __init__(self, study: Study) -> None:
@@ -55,9 +55,16 @@ class Record:
         self._ledger: Ledger | None = None
         self.readings: list[Reading] = []
         self.results: dict[str, dict[str, Any]] = {}
-        self.corpora: dict[str, str] = {}
         for row in read_ledger(self._path, KEY):
-            self._take(row)
+            try:
+                self._take(row)
+            except (KeyError, TypeError) as error:
+                raise StudyError(
+                    f"{FILE} holds a line that this version of serhpo does not understand",
+                    where=self._path,
+                    got=f"{row['kind']} {row['id']}",
+                    hint="use the version that wrote it",
+                ) from error
 
     @classmethod
     @contextmanager
@@ -78,8 +85,10 @@ class Record:
 
     def _take(self, row: dict[str, Any]) -> None:
         if row["kind"] == "reading":
-            self.readings.append(Reading(row["id"], tuple(Job(**job) for job in row["jobs"])))
-            self.corpora[row["corpus_digest"]] = row["corpus"]
+            told = row["tested"]
+            speakers = {fold: tuple(names) for fold, names in told["speakers"].items()}
+            tested = HeldOut(**{**told, "speakers": speakers})
+            self.readings.append(Reading(row["id"], tuple(Job(**job) for job in row["jobs"]), tested))
         else:
             self.results[row["id"]] = row
 
@@ -87,19 +96,18 @@ class Record:
         """Those that have no result yet."""
         return [job for job in jobs if job.id not in self.results]
 
-    def compared(self, corpus: str) -> list[int]:
-        """Trials that were ever measured, or began to be, on the test speakers of a corpus."""
-        planned = [job for reading in self.readings for job in reading.jobs]
-        return sorted({job.trial for job in planned if job.corpus == corpus and job.variant == "joint"})
+    def sharing(self, tested: HeldOut) -> list[Reading]:
+        """Readings that some of these test speakers were heard in, under any protocol."""
+        names = {name for speakers in tested.speakers.values() for name in speakers}
+        return [
+            reading
+            for reading in self.readings
+            if reading.tested.corpus_digest == tested.corpus_digest
+            and any(names.intersection(reading.tested.speakers[job.fold]) for job in reading.jobs)
+        ]
 
-    def begin(self, reading: Reading, corpus: str, digest: str, speakers: Mapping[str, list[str]]) -> None:
+    def begin(self, reading: Reading) -> None:
         """Write down that test speakers are going to be read.
-
-        Args:
-            reading: What for.
-            corpus: Name of the corpus whose speakers test.
-            digest: Its digest.
-            speakers: Test speakers of every fold.
 
         Raises:
             StorageError: It cannot be written.
@@ -110,10 +118,8 @@ class Record:
                 "id": reading.number,
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "serhpo": __version__,
-                "corpus": corpus,
-                "corpus_digest": digest,
                 "trials": sorted({job.trial for job in reading.jobs if job.variant == "joint"}),
-                "test_speakers": dict(speakers),
+                "tested": asdict(reading.tested),
                 "jobs": [asdict(job) for job in reading.jobs],
             }
         )

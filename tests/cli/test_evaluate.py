@@ -3,26 +3,68 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import create_trial
 
+from serhpo.corpus import read_corpus
+from serhpo.corpus.synthetic import synthesise
+from serhpo.search.prepare import create_study, fill_features, make_plan
+from serhpo.search.space import load_space_data
+from serhpo.study.ledger import Ledger
 from tests.cli.test_front import TRIALS
 from tests.conftest import COMMAND, Done, environment
 from tests.fakes import FakeTrial, make_study
 
-SMALL = ["--space", "smoke", "--set", "streams=mfcc", "--set", "model.width=16", "--set", "search.epochs=3"]
+SPACE = {
+    "parameters": {"optimiser.lr": {"choice": [1e-3, 3e-3]}},
+    "defaults": {"streams": ["mfcc"], "model": {"width": 16, "heads": 2}, "max_seconds": 1.0},
+    "search": {"epochs": 2, "concurrent": 1},
+}
+BOTH = ["first", "--trial", "0", "--trial", "1", "--seeds", "1"]
+
+
+def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, "evaluate", *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=environment(home),
+    )
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Follow what it says until a line begins like this."""
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith(text):
+            return
+    pytest.fail(f"it ended before it said {text!r}")
 
 
 @pytest.fixture(scope="module")
 def searched(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Home folder of a search of two trials."""
+    """Home folder of a study of two complete trials, as a search leaves it, without the search."""
     home = tmp_path_factory.mktemp("home")
-    command = [*COMMAND, "search", *SMALL, "--corpus", str(small_corpus), "--name", "first", "--trials", "2"]
-    command += ["--set", "search.grace_period=3"]  # both are completed
-    subprocess.run(command, check=True, capture_output=True, env=environment(home), timeout=600)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERHPO_HOME", str(home))
+        plan = make_plan(load_space_data(SPACE, "tiny"), "tiny", read_corpus(small_corpus))
+        study = create_study(plan, "first", fill_features(plan, lambda *told: None, ExitStack()))
+    rates = CategoricalDistribution((1e-3, 3e-3))
+    for rate, values in ((1e-3, (0.4, 0.3)), (3e-3, (0.5, 0.2))):
+        trial = {"params": {"optimiser.lr": rate}, "distributions": {"optimiser.lr": rates}}
+        study.journal.add_trial(create_trial(**trial, values=values, user_attrs={"epoch": 2}))
+    ledger = Ledger(study.path / "epochs.jsonl")
+    for number in (0, 1):
+        ledger.append({"trial": number, "epoch": 1, "seconds": 2.0, "se_ua": 0.1, "se_ccc": 0.1})
+    ledger.close()
     return home
 
 
@@ -32,25 +74,26 @@ class TestOnARealStudy:
     def home(self, searched: Path) -> Path:
         return searched
 
-    def test_a_killed_evaluation_goes_on_and_reads_nothing_twice(
+    def test_a_stopped_and_a_killed_evaluation_go_on_and_read_nothing_twice(
         self, serhpo: Callable[..., Done], home: Path
     ) -> None:
-        folder = home / "studies" / "first"
-        command = [*COMMAND, "evaluate", "first", "--trial", "0", "--trial", "1", "--seeds", "1"]
-        process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment(home)
-        )
-        assert process.stderr
-        for line in process.stderr:
-            if "trainings done" in line and not line.startswith("0"):
-                break
-        process.kill()
-        process.wait()
-        results = (folder / "evaluations.jsonl").read_text().splitlines()
-        done = serhpo(*command[3:], "--json")
+        path = home / "studies" / "first" / "evaluations.jsonl"
+        lines = []
+        for end, code in ((signal.SIGTERM, 130), (signal.SIGKILL, -9)):
+            process = start(home, *BOTH)
+            read_until(process, "1/")
+            process.send_signal(end)
+            assert process.stderr
+            said = process.stderr.read()
+            assert process.wait() == code
+            assert code != 130 or "the same command goes on" in said
+            whole = path.read_bytes().rpartition(b"\n")[0].splitlines()
+            assert whole[: len(lines)] == lines
+            lines = whole
+        done = serhpo("evaluate", *BOTH, "--json")
         assert done.code == 0, done.err
-        after = (folder / "evaluations.jsonl").read_text().splitlines()
-        assert after[: len(results)] == results
+        after = path.read_bytes().splitlines()
+        assert after[: len(lines)] == lines
         rows = [json.loads(line) for line in after]
         assert [row["kind"] for row in rows].count("reading") == 1
         jobs = [row["id"] for row in rows if row["kind"] == "result"]
@@ -62,7 +105,7 @@ class TestOnARealStudy:
     def test_it_is_told_again_from_disk_at_no_cost(self, serhpo: Callable[..., Done], home: Path) -> None:
         path = home / "studies" / "first" / "evaluations.jsonl"
         before = path.read_bytes()
-        done = serhpo("evaluate", "first", "--trial", "0", "--trial", "1")
+        done = serhpo("evaluate", *BOTH)
         assert done.code == 0, done.err
         assert path.read_bytes() == before
         assert done.err == ""
@@ -86,6 +129,38 @@ class TestOnARealStudy:
         done = serhpo("evaluate", "first", "--trial", "0", "--seeds", "1", "--again", "--dry-run", "--json")
         assert done.json["trainings"] == 3 * 2  # the trial and both controls, one further seed on two folds
 
+    def test_another_protocol_counts_what_was_heard_and_leaves_one_speaker_out(
+        self, serhpo: Callable[..., Done]
+    ) -> None:
+        divide = [
+            "evaluate",
+            "first",
+            "--trial",
+            "0",
+            "--protocol",
+            "leave_one_speaker_out",
+            "--dry-run",
+            "--json",
+        ]
+        assert "has been measured" in serhpo(*divide).json["error"]["message"]
+        assert serhpo(*divide, "--folds", "1F").json["trainings"] == 3 * 3  # nobody has tested on 1F
+        assert serhpo(*divide, "--again", "--seeds", "1").json["trainings"] == 3 * 6
+
+    def test_all_speakers_of_another_corpus_are_measured(
+        self, serhpo: Callable[..., Done], tmp_path: Path, small_corpus: Path
+    ) -> None:
+        other = synthesise(tmp_path / "other", speakers=4, utterances=8, seed=9)
+        asked = ["evaluate", "first", "--trial", "1", "--seeds", "1", "--folds", "fold1", "--json"]
+        done = serhpo(*asked, "--corpus", other)
+        assert done.code == 0, done.err
+        assert done.json["corpus"] == "synthetic speech (other)"
+        assert done.json["test_speakers"] == [f"synthetic speech:{name}" for name in ("1F", "1M", "2F", "2M")]
+        assert "have no label" in done.err
+        assert done.json["configurations_compared"] == 1
+        leaked = serhpo(*asked, "--corpus", small_corpus)
+        assert leaked.code == 3
+        assert "byte for byte" in leaked.json["error"]["message"]
+
 
 @pytest.fixture
 def study(home: Path):
@@ -107,6 +182,7 @@ def test_a_dry_run_tells_what_it_would_cost_and_writes_nothing(serhpo: Callable[
         (["--trial", "4"], 2, "No complete trial of that number"),
         (["--trial", "1", "--limit", "1"], 2, "one of --trial and --limit"),
         (["--folds", "3"], 2, "No fold `3`"),
+        (["--protocol", "leave_one"], 2, "Cannot divide by `leave_one`"),
         (["--classes", "5"], 2, "--classes is about the corpus of --corpus"),
         (["--corpus", "/nowhere"], 3, "no such corpus"),
     ],

@@ -1,17 +1,26 @@
 """Evaluations without a training: a study of made-up trials, a corpus in memory, predictions made by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from serhpo.corpus.table import DIMENSIONS, Corpus, LabelScheme
-from serhpo.evaluate import Outcome, Record, Request, decide
+from serhpo.evaluate import HeldOut, Outcome, Record, Request, decide
 from serhpo.training.baselines import Knowledge
 from tests.fakes import LOCK, make_study
 
 CLASSES = ("angry", "happy", "neutral", "sad")
-OWN = LOCK["corpus_digest"]
 FOLDS = ("1", "2")
-SPEAKERS = {name: frozenset({"3F", "3M"}) for name in FOLDS}
+HELD_OUT = HeldOut(
+    "held out",
+    "embedded",
+    LOCK["corpus_digest"],
+    "holdout",
+    "held-out session",
+    False,
+    dict.fromkeys(FOLDS, ("3F", "3M")),
+)
 
 
 def make_corpus(speakers=("3F", "3M"), each=10, seed=0, name="embedded", low=1.0, high=5.0, **changes):
@@ -34,7 +43,7 @@ def make_corpus(speakers=("3F", "3M"), each=10, seed=0, name="embedded", low=1.0
                 **(dict.fromkeys(DIMENSIONS) if index == 1 else ratings),
             }
             rows.append(row | changes)
-    return Corpus.from_rows(name, "/data", rows, LabelScheme(dimensions=(low, high)))
+    return Corpus.from_rows(name, Path("/data"), rows, LabelScheme(dimensions=(low, high)))
 
 
 def make_outcome(corpus, seed, skill=0.6, epoch=3):
@@ -62,19 +71,17 @@ def make_outcome(corpus, seed, skill=0.6, epoch=3):
     )
 
 
-def request(trials=(0, 2), seeds=2, folds=FOLDS, again=False, corpus=OWN, controls=None):
-    return Request(trials, controls or {"classes": 0, "dimensions": 2}, folds, seeds, again, corpus)
+def request(trials=(0, 2), seeds=2, folds=FOLDS, again=False, tested=HELD_OUT, controls=None):
+    return Request(trials, controls or {"classes": 0, "dimensions": 2}, folds, seeds, again, tested)
 
 
 def measured(study, asked, corpus=None, outcomes=make_outcome, skip=()):
     """Decide on a request and finish its jobs but for those in ``skip``; the record and the decision."""
     corpus = corpus or make_corpus()
     with Record.writing(study) as record:
-        decision = decide(asked, record.readings, record.results, SPEAKERS)
+        decision = decide(asked, record.readings, record.results)
         if decision.reading:
-            record.begin(
-                decision.reading, corpus.name, asked.corpus, {f: sorted(SPEAKERS[f]) for f in SPEAKERS}
-            )
+            record.begin(decision.reading)
         for job in record.missing(decision.shown):
             if job not in skip:
                 number = 1000 * job.trial + 100 * len(job.variant) + 10 * job.seed + int(job.fold)

@@ -7,17 +7,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from serhpo.errors import StudyError, StudyLockedError
-from serhpo.evaluate import Failure, Record, decide
-from tests.evaluate.conftest import OWN, SPEAKERS, make_corpus, make_outcome, measured, request
+from serhpo.evaluate import Failure, Reading, Record, decide
+from tests.evaluate.conftest import HELD_OUT, make_corpus, make_outcome, measured, request
 
 
 def test_a_reading_stands_there_before_its_first_result(study):
     with Record.writing(study) as record:
-        decision = decide(request(), record.readings, record.results, SPEAKERS)
-        record.begin(decision.reading, "embedded", OWN, {"1": ["3F", "3M"]})
+        decision = decide(request(), record.readings, record.results)
+        record.begin(decision.reading)
     again = Record(study)
-    assert again.compared(OWN) == [0, 2]
-    assert again.readings == [decision.reading]
+    assert again.readings == again.sharing(HELD_OUT) == [decision.reading]
+    assert again.readings[0].heard(0) == {"3F", "3M"}
     assert again.missing(decision.shown) == list(decision.shown)
 
 
@@ -79,7 +79,7 @@ def test_one_process_writes(study):
 def test_a_record_that_only_reads_cannot_be_added_to(study):
     decision = measured(study, request(seeds=1))[1]
     with pytest.raises(RuntimeError):
-        Record(study).begin(decision.reading, "x", OWN, {})
+        Record(study).begin(Reading(2, decision.shown, HELD_OUT))
 
 
 def test_predictions_that_are_gone_are_one_error(study):
