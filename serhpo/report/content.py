@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import plotly.graph_objects as go
 
 from serhpo.config import read_yaml
+from serhpo.errors import StudyError
+from serhpo.evaluate import documents
 from serhpo.report.curve_figures import curve_figure, hypervolume_figure, hypervolume_hours_figure
 from serhpo.report.front_figure import front_figure
 from serhpo.report.look_figures import profile_figure
@@ -33,6 +36,8 @@ class Content:
         missing_outcomes: Why there are none; empty where there are.
         looks: Where chosen trials look.
         missing_looks: Why some or all are missing.
+        evaluations: Of test speakers, as :func:`serhpo.evaluate.documents` gives them.
+        missing_evaluations: Why they cannot be shown; empty where they are, or where there are none.
         gpus: Of a trial.
         figures: By name, None where there is nothing to draw.
     """
@@ -44,6 +49,8 @@ class Content:
     missing_outcomes: str
     looks: tuple[Look, ...]
     missing_looks: str
+    evaluations: tuple[Mapping[str, Any], ...]
+    missing_evaluations: str
     gpus: float
     figures: Mapping[str, go.Figure | None]
 
@@ -76,4 +83,13 @@ def collect(study: Study) -> Content:
         **{f"ratings-{outcome.number}": ratings_figure(outcome) for outcome in shown},
         **{f"looks-{look.number}": profile_figure(look) for look in seen},
     }
-    return Content(numbers, shares, worth, shown, missing, seen, unseen, gpus, figures)
+    measured, unreadable = _evaluations(study)
+    return Content(numbers, shares, worth, shown, missing, seen, unseen, measured, unreadable, gpus, figures)
+
+
+def _evaluations(study: Study) -> tuple[tuple[Mapping[str, Any], ...], str]:
+    """What was measured on test speakers, or why it cannot be read: a report is worth having without it."""
+    try:
+        return tuple(documents(study)), ""
+    except StudyError as error:
+        return (), f"{error.what}."

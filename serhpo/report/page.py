@@ -16,6 +16,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from serhpo import __version__
+from serhpo.evaluate import words as evaluation
 from serhpo.model.attended import spread
 from serhpo.report import words
 from serhpo.report.canvas import FONT
@@ -98,7 +99,7 @@ def _page(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(words=words, json=htmlsafe_json_dumps)
+    environment.globals.update(words=words, evaluation=evaluation, json=htmlsafe_json_dumps)
     return environment.get_template(template).render(
         version=__version__,
         font=Markup(FONT),  # noqa: S704 - a constant; quotes must stay quotes inside <style>
