@@ -37,14 +37,10 @@ class InMemory:
 
     scale, dtype = 1.0, np.dtype(np.float32)
 
-    def __init__(self, extractor: Extractor, corpus: Corpus) -> None:
-        columns = (corpus.column(name) for name in ("audio", "start", "end"))
-        self.values = [
-            extractor.extract(read_audio(Path(audio), start, end))
-            for audio, start, end in zip(*columns, strict=True)
-        ]
-        self.lengths = np.array([len(frames) for frames in self.values], dtype=np.int64)
-        self.channels = extractor.channels
+    def __init__(self, values: list[np.ndarray]) -> None:
+        self.values = values
+        self.lengths = np.array([len(frames) for frames in values], dtype=np.int64)
+        self.channels = values[0].shape[1]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -58,6 +54,13 @@ class InMemory:
         frames = self.values[index][start:stop]
         out[: len(frames)] = frames
         return len(frames)
+
+
+def extracted(extractor: Extractor, corpus: Corpus) -> InMemory:
+    """A stream of a whole corpus, computed now."""
+    columns = (corpus.column(name) for name in ("audio", "start", "end"))
+    spans = zip(*columns, strict=True)
+    return InMemory([extractor.extract(read_audio(Path(audio), start, end)) for audio, start, end in spans])
 
 
 def random_batches(
@@ -84,9 +87,9 @@ def train(plan: Plan, assignment: Mapping[str, Any], seed: int) -> Iterator[dict
     config = plan.space.trial_config(assignment)
     wanted = {stream: config.features[stream] for stream in config.streams}
     copies = {stream: config.augmentation.copies(extractor) for stream, extractor in wanted.items()}
-    stores = {stream: InMemory(extractor, plan.corpus) for stream, extractor in wanted.items()}
+    stores = {stream: extracted(extractor, plan.corpus) for stream, extractor in wanted.items()}
     altered = [
-        {stream: InMemory(extractor, plan.corpus) for stream, extractor in zip(copies, copy, strict=True)}
+        {stream: extracted(extractor, plan.corpus) for stream, extractor in zip(copies, copy, strict=True)}
         for copy in zip(*copies.values(), strict=True)
     ]
     training = TrialTraining(config, from_corpus(plan.corpus, stores, altered), plan.folds, seed)

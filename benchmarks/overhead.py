@@ -97,6 +97,30 @@ class NothingToTrain:
         write_checkpoint(folder, {"epoch": self.epoch}, {"weights": torch.zeros(10)})
 
 
+def nothing_to_read(trials: Path, protocol: Any) -> Any:
+    """What such trainings share: a folder."""
+    from serhpo.search.context import TrialContext
+
+    class NoData(TrialContext):
+        def about(self) -> dict[str, Any]:
+            return {}
+
+        def training(self, config: Any, seed: int, stores: Any) -> NothingToTrain:  # type: ignore[override]
+            return NothingToTrain(seed)
+
+    nothing: Any = None
+    return NoData(
+        corpus=nothing,
+        folds=(),
+        protocol=protocol,
+        shards={},
+        trials=trials,
+        threads=1,
+        epoch_limit_s=600.0,
+        device="cpu",
+    )
+
+
 def trivial_space(trials: int, epochs: int) -> dict[str, Any]:
     """Trials of so many epochs, two at a time, none pruned."""
     return {
@@ -113,8 +137,6 @@ def trivial_space(trials: int, epochs: int) -> dict[str, Any]:
 
 def make_study(folder: Path, data: dict[str, Any]) -> tuple[Any, Any, Any]:
     """A study of trials that train nothing, in a space given as data, without a corpus."""
-    from types import SimpleNamespace
-
     from serhpo.corpus.folds import ProtocolConfig
     from serhpo.pareto import standard_objectives
     from serhpo.search.space import load_space_data
@@ -136,15 +158,7 @@ def make_study(folder: Path, data: dict[str, Any]) -> tuple[Any, Any, Any]:
         seed=0,
     )
     study = Study.create(folder / "study", settings, data, {"folds": []}, space.search.trials)
-    context = SimpleNamespace(
-        trials=study.path / "trials",
-        threads=1,
-        epoch_limit_s=600.0,
-        device="cpu",
-        remote=None,
-        about=dict,
-        training=lambda config, seed, stores: NothingToTrain(seed),
-    )
+    context = nothing_to_read(study.path / "trials", settings.protocol)
     return study, space, context
 
 
@@ -229,6 +243,13 @@ def main() -> None:
     for name, values in figures.items():
         spread = f" ({min(values):.3g}–{max(values):.3g})" if len(values) > 1 else ""
         print(f"{name:14} {statistics.median(values):8.3g}{spread}")
+    if not options.quick:
+        ratio, cpu = statistics.median(figures["ratio"]), statistics.median(figures["help_cpu_s"])
+        said = {True: "met", False: "MISSED"}
+        print(f"\ngoal {GOALS['ratio']:g}× less per trial: {said[ratio >= GOALS['ratio']]}, {ratio:.1f}×")
+        print(
+            f"goal --help in {GOALS['help_cpu_s']:g} CPU s: {said[cpu <= GOALS['help_cpu_s']]}, {cpu:.2f} s"
+        )
 
 
 if __name__ == "__main__":

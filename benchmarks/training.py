@@ -54,11 +54,21 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 
 def make_data(folder: Path, utterances: int) -> TrainingData:
     """Random features of every stream, in serhpo's own cache files."""
-    lengths, stores = draw_lengths(utterances, 100), {}
+    lengths = draw_lengths(utterances, 100)
     for stream, channels in CHANNELS.items():
         (folder / stream).mkdir()
         Serhpo().write(draw_frames(lengths, channels), folder / stream)
-        stores[stream] = open_store(sorted((folder / stream).glob("*.arrow")))
+    return open_data(folder, utterances)
+
+
+def open_data(folder: Path, utterances: int) -> TrainingData:
+    """What :func:`make_data` has written there."""
+    stores = {stream: open_store(sorted((folder / stream).glob("*.arrow"))) for stream in CHANNELS}
+    return with_targets(stores, utterances)
+
+
+def with_targets(stores: dict[str, Any], utterances: int) -> TrainingData:
+    """Features with random classes and ratings; one speaker trains with nineteen in twenty of them."""
     generator = np.random.default_rng(0)
     ratings = generator.uniform(-1, 1, (utterances, 3)).astype(np.float32)
     speakers = np.where(np.arange(utterances) % 20, "1F", "1M")
@@ -68,9 +78,9 @@ def make_data(folder: Path, utterances: int) -> TrainingData:
 class Ours(FoldTraining):
     """A fold of a trial that takes the time of its parts."""
 
-    def __init__(self, config: TrialConfig, data: TrainingData) -> None:
+    def __init__(self, config: TrialConfig, data: TrainingData, device: torch.device = CPU) -> None:
         fold = Fold("one", ("1F",), ("1M",), ())
-        super().__init__(config, data, fold, 0, 0, CPU)
+        super().__init__(config, data, fold, 0, 0, device)
         self.spent = {"data": 0.0, "forward": 0.0, "step": 0.0}
         self.epochs = 0
         read, step = self._reader.excerpts, self._stepper.step
@@ -96,6 +106,25 @@ class Ours(FoldTraining):
         result = function(*args)
         self.spent[part] += time.perf_counter() - start
         return result
+
+
+def finish(device: torch.device) -> None:
+    """Wait until the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def epoch_seconds(work: Ours, device: torch.device, rounds: int) -> list[float]:
+    """Of so many epochs after a first one that warms up."""
+    work.epoch()
+    times = []
+    for _ in range(rounds):
+        finish(device)
+        start = time.perf_counter()
+        work.epoch()
+        finish(device)
+        times.append(time.perf_counter() - start)
+    return times
 
 
 class Plain:

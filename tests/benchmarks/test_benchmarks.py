@@ -67,3 +67,66 @@ def test_overhead() -> None:
     figures = run("benchmarks/overhead.py", "--quick")
     assert {len(figures[name]) for name in figures if name != "goals"} == {1}
     assert all(figures[name][0] > 0 for name in ("ours", "plain", "results_per_s", "first_result_s"))
+
+
+def test_scale() -> None:
+    figures = run("benchmarks/scale.py", "--quick")
+    assert [row["trials"] for row in figures["rows"]] == [100, 120]
+    for name in ("report_ms", "end_ms", "propose_ms", "decisions_per_s", "journal_mib", "ledger_mib"):
+        assert all(row[name] > 0 for row in figures["rows"]), name
+    assert [ask["sampler"] for ask in figures["asks"]] == ["tpe", "nsga2"]
+
+
+def test_gpu() -> None:
+    found = run("benchmarks/gpu.py", "--quick")
+    assert found.get("skipped") == "no GPU" or found["agreement"]["loss"] < 1e-2
+
+
+def test_the_gpu_benchmark_runs_where_there_is_none() -> None:
+    found = run("benchmarks/gpu.py", "--quick", "--device", "cpu")
+    assert len(found["epochs"]) == 3
+    assert [row["trials"] for row in found["packed"]] == [2]
+    assert all(row["ms_per_step"] > 0 for row in found["fine_tuning"])
+    assert found["agreement"] == {"loss": 0.0, "prediction": 0.0}
+
+
+def test_profile_of_a_search() -> None:
+    found = run("benchmarks/profile_search.py", "--trials", "1", "--utterances", "40")
+    spent = found["worker_seconds"]
+    assert all(spent[phase] > 0 for phase in ("starting", "opening", "training", "evaluating", "saving"))
+    assert sum(spent.values()) <= 2 * found["seconds"]
+
+
+def test_a_profile_counts_every_second_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    from profile_search import phases
+
+    def row(pid: int, phase: str, start: float, end: float, trial: int = 0) -> dict[str, Any]:
+        return {"pid": pid, "phase": phase, "start": start, "end": end, "trial": trial}
+
+    rows = [
+        row(1, "step", 10, 20, trial=0),
+        row(1, "opening", 10, 12),
+        row(1, "training", 12, 19),
+        row(1, "evaluating", 17, 19),
+        row(1, "saving", 19, 20),
+        row(1, "step", 21, 25, trial=0),
+        row(1, "training", 21, 25),
+        row(1, "step", 28, 30, trial=2),
+        row(1, "training", 28, 30),
+        row(2, "step", 15, 32, trial=1),
+        row(2, "training", 15, 32),
+    ]
+    spent = phases(rows, {"began": 5, "trained": 35, "ended": 40})
+    assert spent == {
+        "starting": 5 + 10,
+        "opening": 2,
+        "training": 5 + 4 + 2 + 17,
+        "evaluating": 2,
+        "saving": 1,
+        "between epochs": 1,
+        "between trials": 3,
+        "out of work": 5 + 3,
+        "class means": 10,
+    }
+    assert sum(spent.values()) == 2 * 35

@@ -80,12 +80,12 @@ def test_the_best_peer_is_the_one_with_the_highest_mean_in_the_end():
 
 
 def test_a_peer_hears_what_serhpo_hears(tmp_path):
-    from end_to_end_trial import InMemory, batches_in_order, random_batches
+    from end_to_end_trial import batches_in_order, extracted, random_batches
 
     from serhpo.corpus.synthetic import synthesise
 
     corpus = read_corpus(synthesise(tmp_path / "corpus", 2, 4, 0))
-    features = InMemory(EXTRACTORS["mfcc"](), corpus)
+    features = extracted(EXTRACTORS["mfcc"](), corpus)
     audio = [read_audio(Path(path)) for path in corpus.column("audio")[:2]]
     expected = [EXTRACTORS["mfcc"]().extract(samples) for samples in audio]
     assert features.lengths[:2].tolist() == [len(frames) for frames in expected]
