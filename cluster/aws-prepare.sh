@@ -5,6 +5,7 @@
 #   AWS_REGION=us-east-1 cluster/aws-prepare.sh [SUBNET-ID]     without one: a default subnet
 set -euo pipefail
 export AWS_REGION=${AWS_REGION:-us-east-1} AWS_PAGER=
+export AWS_DEFAULT_REGION=$AWS_REGION  # what version 1 of the CLI reads
 key=~/.ssh/serhpo.pem
 
 if [ $# -gt 0 ]; then which=(--subnet-ids "$1"); else which=(--filters Name=default-for-az,Values=true); fi

@@ -68,6 +68,9 @@ def test_start_lines_fail_closed(name: str) -> None:
     assert "--dashboard-host=127.0.0.1" in head
     assert "RAY_enable_autoscaler_v2=0" in head
     assert "0.0.0.0" not in yaml.safe_dump(config)
+    lines = " ".join(prepared(name)["setup_commands"] + prepared(name)["head_setup_commands"])
+    assert "/pip install" in lines
+    assert " pip install" not in lines  # Ray's default: into whatever Python comes first
     if name != "on-premises":
         assert config["available_node_types"][config["head_node_type"]]["resources"] == {"CPU": 0}
         assert config["idle_timeout_minutes"] <= 15

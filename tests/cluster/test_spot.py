@@ -32,7 +32,7 @@ class NoMachines:
 
 @pytest.fixture
 def scheduler(monkeypatch: pytest.MonkeyPatch) -> ResourceDemandScheduler:
-    monkeypatch.setenv("RAY_AUTOSCALER_UTILIZATION_SCORER", "serhpo.spot.spot_first")
+    monkeypatch.setenv("RAY_AUTOSCALER_UTILIZATION_SCORER", "serhpo.cluster.spot.spot_first")
     return ResourceDemandScheduler(NoMachines(), TYPES, 4, "head", 4)
 
 
