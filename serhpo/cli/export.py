@@ -149,10 +149,13 @@ def _print_table(done: list[Prediction]) -> None:
     if not done:
         return
     first = done[0]
+    names = [Path(one.audio).name for one in done]
+    if len(set(names)) < len(names):  # folders tell them apart
+        names = [one.audio for one in done]
     table = Table(Column("recording", overflow="fold"), "emotion", *first.probabilities, *first.ratings)
-    for one in done:
+    for name, one in zip(names, done, strict=True):
         shares = [f"{value:.2f}" for value in one.probabilities.values()]
-        table.add_row(one.audio, one.emotion, *shares, *(f"{value:.2f}" for value in one.ratings.values()))
+        table.add_row(name, one.emotion, *shares, *(f"{value:.2f}" for value in one.ratings.values()))
     console.out.print(table)
 
 
