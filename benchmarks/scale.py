@@ -77,6 +77,16 @@ class Trial:
         return {**FIGURES, **figures, "trial": self.number, "hostname": "simulated"}
 
 
+class Cluster:
+    """Has room for as many trials as it has workers: serhpo.search.machines.Room."""
+
+    def __init__(self, workers: int) -> None:
+        self.fitting = workers
+
+    def __call__(self) -> int:
+        return self.fitting
+
+
 class SameThread:
     """In place of the bridge's thread, which a profile would not see."""
 
@@ -98,7 +108,8 @@ class Driver:
             self.study, self.space, SimpleNamespace(), Silent(), self.record, lambda: False
         )
         driver._estimate, driver._left = Estimate(settings, workers), settings.trials
-        self.search = StudySearch(self.record, self.space, driver._ended)
+        driver._room = Cluster(workers)
+        self.search = StudySearch(self.record, self.space, driver._ended, driver._room)
         if profiled:
             self.search._turns = SameThread()
         self.scheduler = ParetoASHA(self.record.rungs, self.record.errors)
@@ -130,6 +141,8 @@ class Driver:
         self.record.close()
 
     def _start(self, now: float) -> None:
+        if not self.search.missing:  # at the end nothing is proposed that could be timed
+            return
         name = f"of {self.decisions}"
         with self._timed("propose"):
             while (job := self.search.suggest(name)) is None and self.search._asking:
