@@ -2,7 +2,7 @@
 
     python benchmarks/record_curves.py [--corpus-seed 0] [--configurations 200] [--out FILE] [--minutes M]
 
-Every configuration is drawn from a space with small widths (``full`` by default) and trained on 300
+Every configuration is drawn from a space cut to small sizes (``full`` by default) and trained on 300
 synthetic utterances in two folds for 27 epochs, with nothing pruned. One row a configuration goes into a
 Parquet file, written anew after each: whatever ends the run, the next one goes on from there. Equal
 arguments draw equal configurations, so the curves of two corpora can be told apart from luck.
@@ -50,13 +50,21 @@ CURVES = ("ua", "ccc", "se_ua", "se_ccc", "seconds")
 Row = dict[str, Any]
 
 
-def capped(space: Space, width: int, epochs: int) -> Space:
-    """The space with no width above ``width``, so that a configuration trains in minutes on one core."""
+def capped(space: Space, streams: list[str], width: int, depth: int, seconds: float, epochs: int) -> Space:
+    """The space with its costly ends cut off, so that a configuration trains in half a minute on one core."""
     data = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    data["parameters"]["streams"].update(subset=streams, max=len(streams))
+    needs = {name: p.get("when", {}).get("streams", {}) for name, p in data["parameters"].items()}
+    for name in [name for name, need in needs.items() if need.get("has", streams[0]) not in streams]:
+        del data["parameters"][name]
     for name, parameter in data["parameters"].items():
-        if name.endswith("width") and "choice" in parameter:
-            smallest = min(parameter["choice"])
-            parameter["choice"] = [w for w in parameter["choice"] if w <= max(width, smallest)]
+        for ending, limit in (("width", width), ("max_seconds", seconds)):
+            if name.endswith(ending) and "choice" in parameter:
+                sizes = [size for size in parameter["choice"] if size is not None]
+                parameter["choice"] = [size for size in sizes if size <= max(limit, min(sizes))]
+        if name.endswith("depth") and "int" in parameter:
+            low, high = parameter["int"]
+            parameter["int"] = [low, max(low, min(depth, high))]
     data["search"] = {**data.get("search", {}), "epochs": epochs}
     data["protocol"] = {"name": "holdout", "folds": 2}
     return Space.model_validate(data)
@@ -105,6 +113,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--space", default="full")
     parser.add_argument("--width", type=int, default=32, help="largest width")
+    parser.add_argument("--depth", type=int, default=2, help="most layers of an encoder")
+    parser.add_argument("--seconds", type=float, default=5.0, help="longest crop in training")
+    parser.add_argument(
+        "--streams", nargs="+", default=["mfcc", "short_term", "mel"], help="samples cost four times these"
+    )
     parser.add_argument("--epochs", type=int, default=27)
     parser.add_argument("--utterances", type=int, default=300, help="with one of the four classes")
     parser.add_argument("--corpus-seed", type=int, default=0)
@@ -116,7 +129,7 @@ def main() -> None:
     torch.set_num_threads(1)
     began = time.monotonic()
     out = args.out or Path(__file__).parent / f"curves-{args.corpus_seed}.parquet"
-    space = capped(load_space(args.space), args.width, args.epochs)
+    space = capped(load_space(args.space), args.streams, args.width, args.depth, args.seconds, args.epochs)
     plan = corpus_plan(space, args.space, args.utterances, args.corpus_seed)
     stores = {e: open_store(fill(plan_of(plan.corpus, e))) for e in plan.space.extractors()}
     notes = {"space": json.dumps(space.model_dump(mode="json", by_alias=True, exclude_unset=True))}

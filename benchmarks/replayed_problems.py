@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
+from sklearn.ensemble import ExtraTreesRegressor
 
 from serhpo.pareto import Objective, standard_objectives
 from serhpo.search.parameter import Parameter
@@ -32,6 +33,7 @@ class Problem(Protocol):
         space: What can be varied.
         objectives: UA and CCC, or what stands in for them.
         best: Hypervolume of the true front; None where nobody knows it.
+        grace_period: Epoch of the first rung.
         paired_error: Standard error of the difference of two trials at one epoch; None where not known.
     """
 
@@ -39,6 +41,7 @@ class Problem(Protocol):
     space: Space
     objectives: tuple[Objective, ...]
     best: float | None
+    grace_period: int
     paired_error: float | None
 
     def curves(self, assignment: Mapping[str, Any], rng: np.random.Generator) -> Array:
@@ -81,6 +84,7 @@ class QuarterCircle:
         self.space = Space.model_validate({"parameters": parameters})
         self.objectives = Objective(metric="ua"), Objective(metric="ccc")
         self.best = math.pi / 4
+        self.grace_period = 1
         self.paired_error = math.sqrt(2) * self.noise
 
     def truth(self, assignment: Mapping[str, Any]) -> Array:
@@ -109,11 +113,13 @@ class QuarterCircle:
 class Recorded:
     """Curves of ``benchmarks/record_curves.py``; an unseen configuration has those of its neighbours.
 
-    Neighbours are the three recorded configurations nearest in :func:`encode`, weighted by inverse distance.
+    Neighbours are the five recorded configurations that share most leaves of a forest with it, weighted by
+    that share (Lin & Jeon 2006): what has no influence on UA and CCC then makes no distance either.
     """
 
     best = paired_error = None
-    neighbours = 3
+    grace_period = 9
+    neighbours = 5
 
     def __init__(self, path: Path) -> None:
         table = pq.read_table(path)
@@ -126,36 +132,61 @@ class Recorded:
         self._points = np.array([encode(self.space, json.loads(row["parameters"])) for row in rows])
 
     def curves(self, assignment: Mapping[str, Any], rng: np.random.Generator) -> Array:
-        weights = self._weights(encode(self.space, assignment))
-        return np.tensordot(weights, self.recorded, axes=1)
+        return np.tensordot(self._weights(assignment), self.recorded, axes=1)
 
     def truth(self, assignment: Mapping[str, Any]) -> Array:
         curves = self.curves(assignment, np.random.default_rng(0))
         return curves[np.argmax(curves.sum(axis=1))]
 
     def seconds(self, assignment: Mapping[str, Any]) -> float:
-        return float(self._weights(encode(self.space, assignment)) @ self._seconds)
+        return float(self._weights(assignment) @ self._seconds)
 
-    def _weights(self, point: Array, without: int | None = None) -> Array:
-        distance = np.linalg.norm(self._points - point, axis=1)
-        if without is not None:
-            distance[without] = np.inf
-        nearest = np.argsort(distance, kind="stable")[: self.neighbours]
-        weights = np.zeros(len(distance))
-        weights[nearest] = 1 / np.maximum(distance[nearest], 1e-9)
-        return weights / weights.sum()
+    def _weights(self, assignment: Mapping[str, Any]) -> Array:
+        return self._similar(encode(self.space, assignment)[None])[0]
+
+    @cached_property
+    def _similar(self) -> Callable[[Array], Array]:
+        return similar(self._points, self.recorded, self.neighbours)
 
     @cached_property
     def held_out_error(self) -> dict[str, float]:
         """Mean absolute error of the last epoch, each configuration from all others, and of their mean."""
-        last = self.recorded[:, -1]
-        guesses = np.array([self._weights(p, without=i) @ last for i, p in enumerate(self._points)])
+        last, every = self.recorded[:, -1], np.arange(len(self.recorded))
+        guesses = np.empty_like(last)
+        for index in every:
+            others = every != index
+            weights = similar(self._points[others], self.recorded[others], self.neighbours)
+            guesses[index] = weights(self._points[[index]])[0] @ last[others]
         means = (last.sum(axis=0) - last) / (len(last) - 1)
         return {
             f"{metric}{kind}": float(np.abs(guess - last)[:, column].mean())
             for column, metric in enumerate(("ua", "ccc"))
             for kind, guess in (("", guesses), (" of the mean", means))
         }
+
+
+def similar(points: Array, curves: Array, neighbours: int) -> Callable[[Array], Array]:
+    """Weights ``[m, n]`` of ``n`` known points for any ``m`` others, from their curves ``[n, epochs, 2]``."""
+    epochs = curves.shape[1]
+    shown = np.unique([0, max(0, epochs // 9 - 1), max(0, epochs // 3 - 1), epochs - 1])
+    targets = curves[:, shown].reshape(len(curves), -1)
+    targets = (targets - targets.mean(axis=0)) / np.maximum(targets.std(axis=0), 1e-9)
+    forest = ExtraTreesRegressor(100, min_samples_leaf=2, max_features=0.5, random_state=0)
+    trees = [tree.tree_ for tree in forest.fit(points, targets).estimators_]
+
+    def leaves_of(some: Array) -> Array:
+        return np.stack([tree.apply(some.astype(np.float32)) for tree in trees], axis=1)
+
+    leaves = leaves_of(points)
+
+    def weights(others: Array) -> Array:
+        same = leaves[None] == leaves_of(others)[:, None]
+        shares = (same / np.maximum(same.sum(axis=1, keepdims=True), 1)).mean(axis=2)
+        least = np.sort(shares, axis=1)[:, [-min(neighbours, len(points))]]
+        kept = np.where(shares >= least, shares, 0.0)
+        return kept / kept.sum(axis=1, keepdims=True)
+
+    return weights
 
 
 def encode(space: Space, assignment: Mapping[str, Any]) -> Array:

@@ -40,16 +40,19 @@ class Method:
         pruning: A name of ``search.ranking``, ``mean``, ``none``, or one of :data:`PEERS`.
         controls: As ``search.controls``.
         noise: Whether trials are cut only beyond noise, as with ``search.noise: paired``.
+        grace: As ``search.grace_period``; None for the problem's own.
     """
 
     sampler: str
     pruning: str
     controls: int = 0
     noise: bool = False
+    grace: int | None = None
 
     def __str__(self) -> str:
         controls = f", {self.controls} controls" if self.controls else ""
-        return f"{self.sampler}, {self.pruning}{controls}{', noise' if self.noise else ''}"
+        grace = f", first rung {self.grace}" if self.grace else ""
+        return f"{self.sampler}, {self.pruning}{controls}{', noise' if self.noise else ''}{grace}"
 
 
 @dataclass
@@ -71,6 +74,7 @@ def replay(problem: Problem, method: Method, seed: int, budget: int) -> list[flo
     # About as many trials as the budget holds: each costs a quarter of a full one.
     settings = SearchSettings(
         epochs=EPOCHS,
+        grace_period=method.grace or problem.grace_period,
         sampler=method.sampler,
         ranking=method.pruning if method.pruning in OURS else "union",
         controls=method.controls,

@@ -19,6 +19,7 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +36,7 @@ METHODS = [
     *(Method("tpe", ranking) for ranking in RANKINGS),
     Method("tpe", "union", controls=3),
     Method("tpe", "adaptive", noise=True),
+    *(Method("tpe", ranking, grace=grace) for grace in (1, 3, 9) for ranking in ("adaptive", "union")),
     *(Method("random", ranking) for ranking in (*RANKINGS, *PEERS)),
     *(Method(sampler, ranking) for sampler in ("nsga2", "nsga3", "qmc") for ranking in ("union", "none")),
     *(Method("gp", ranking) for ranking in ("union", "none")),
@@ -46,6 +48,7 @@ NOISY = {"noise": 0.06, "lasting": 0.5}
 Run = tuple[str, str, int]  # problem, method, seed
 
 
+@cache
 def problems() -> dict[str, Problem]:
     found: list[Problem] = [
         QuarterCircle(crossing, **more) for more in ({}, NOISY) for crossing in (False, True)
@@ -123,6 +126,7 @@ def main() -> None:
         if not args.sampler or method.sampler in args.sampler
         if not args.method or str(method) in args.method
         if not method.noise or known[name].paired_error
+        if method.grace != known[name].grace_period
         if method.sampler != "gp" or seed < GP_SEEDS
         if (name, str(method), seed) not in results
     ]

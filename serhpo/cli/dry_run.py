@@ -39,6 +39,8 @@ def print_plan(plan: Plan, name: str, as_json: bool) -> None:
         f"Epochs: about {budget['expected']} with rungs at {rungs}, {budget['unpruned']} without pruning; "
         f"each trains {len(plan.folds)} folds"
     )
+    if budget["early"]:
+        print_(budget["early"], markup=False)
     for what, path in document["places"].items():
         print_(f"{what}: {path}", markup=False)
     print_("Nothing was started.")
@@ -54,7 +56,7 @@ def plan_document(plan: Plan, name: str) -> dict[str, Any]:
     from dataclasses import asdict
 
     from serhpo.corpus.folds import level
-    from serhpo.search.rungs import expected_epochs, rung_levels
+    from serhpo.search.rungs import early_rungs, expected_epochs, rung_levels
     from serhpo.study import studies_folder
 
     s = plan.space.search
@@ -77,7 +79,8 @@ def plan_document(plan: Plan, name: str) -> dict[str, Any]:
             {key: list(v) if key != "name" else v for key, v in asdict(fold).items()} for fold in plan.folds
         ],
         "epochs": {
-            "rungs": rung_levels(*shape),
+            "rungs": (levels := rung_levels(*shape)),
+            "early": early_rungs(levels, plan.space.peak_epoch(), s.epochs),
             "expected": expected_epochs(s.trials, *shape, s.ranking, len(s.objectives)),
             "unpruned": s.trials * s.epochs,
         },

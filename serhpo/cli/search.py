@@ -288,13 +288,15 @@ def _warm_trials(plan: Plan, name: str) -> list[Any]:
 
 
 def _announce(plan: Plan) -> None:
-    from serhpo.search.rungs import expected_epochs, rung_levels
+    from serhpo.search.rungs import early_rungs, expected_epochs, rung_levels
 
     _tell_of_a_larger_grid(plan)
     s = plan.space.search
     labelled = len(plan.corpus) - plan.corpus.summary()["unlabelled"]
     shape = (s.epochs, s.grace_period, s.reduction_factor)
-    levels = ", ".join(map(str, rung_levels(*shape)))
+    levels = rung_levels(*shape)
+    if early := early_rungs(levels, plan.space.peak_epoch(), s.epochs):
+        console.say(early)
     about = expected_epochs(s.trials, *shape, s.ranking, len(s.objectives))
     console.say(
         f"Corpus {plan.corpus.name}: {len(plan.corpus)} utterances, {labelled} of them labelled, "
@@ -302,7 +304,7 @@ def _announce(plan: Plan) -> None:
     )
     console.say(
         f"Search: {s.trials} trials over {len(plan.space.parameters)} parameters, "
-        f"compared at epochs {levels or 'none'}; "
+        f"compared at epochs {', '.join(map(str, levels)) or 'none'}; "
         f"about {about} epochs instead of {s.trials * s.epochs} without pruning; "
         f"{f'{s.concurrent} trials' if s.concurrent else 'as many as fit'} at a time"
     )

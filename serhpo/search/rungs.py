@@ -228,3 +228,21 @@ def expected_epochs(
         spent += alive * (level - previous)
         alive, previous = max(1.0, alive * keep), level
     return round(spent)
+
+
+def early_rungs(levels: Sequence[int], peak: int, epochs: int) -> str | None:
+    """What a user should know of rungs at which some trial's learning rate still rises; None without any.
+
+    Args:
+        levels: The rungs.
+        peak: The epoch at which a learning rate is at its highest, the latest of all trials.
+        epochs: Of a whole trial.
+    """
+    early = [level for level in levels if level < peak]
+    if not early:
+        return None
+    return (
+        f"Trials are compared at epoch {', '.join(map(str, early))} already, and the learning rate of some "
+        f"rises until epoch {peak} of {epochs}: they would be stopped before they learn. "
+        f"--set search.grace_period={peak} waits for them"
+    )

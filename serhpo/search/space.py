@@ -26,7 +26,7 @@ from serhpo.features import Extractor, FeatureSettings
 from serhpo.search.parameter import Parameter, Scalar, Suggests, holds
 from serhpo.search.settings import SearchSettings
 from serhpo.search.space_check import space_problems, without
-from serhpo.training.config import Augmentation, TrialConfig
+from serhpo.training.config import Augmentation, OptimiserConfig, TrialConfig
 
 T = TypeVar("T", bound=Config)
 
@@ -112,6 +112,11 @@ class Space(Config):
             data = self.trial_data(dict(zip(searched, values, strict=True)))
             with suppress(ValidationError):  # a combination that no trial can have either
                 yield kind.model_validate(data.get(part, {}))
+
+    def peak_epoch(self) -> int:
+        """The latest epoch at which a trial's learning rate can be at its highest."""
+        optimisers = self._settings_of("optimiser", OptimiserConfig, ("schedule",))
+        return max((optimiser.peak_epoch(self.search.epochs) for optimiser in optimisers), default=1)
 
     def streams(self) -> tuple[str, ...]:
         """Every stream that some trial of this space can use."""

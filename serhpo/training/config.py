@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -33,6 +34,13 @@ class LossConfig(Config):
     dimensions: Literal["ccc", "mse", "mae"] = "ccc"
 
 
+WARM_UP = 0.05
+"""Share of the steps over which the learning rate rises."""
+
+RISE = 0.3
+"""The same, with ``one_cycle``."""
+
+
 class OptimiserConfig(Config):
     """AdamW and its schedule.
 
@@ -52,6 +60,10 @@ class OptimiserConfig(Config):
     clip: float | None = Field(1.0, gt=0)
     schedule: Literal["constant", "cosine", "one_cycle"] = "cosine"
     pretrained_share: float = Field(0.1, gt=0, le=1)
+
+    def peak_epoch(self, epochs: int) -> int:
+        """The epoch, of so many, in which the learning rate is at its highest for the first time."""
+        return max(1, math.ceil((RISE if self.schedule == "one_cycle" else WARM_UP) * epochs))
 
 
 class Augmentation(Config):

@@ -8,9 +8,8 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from serhpo.training.config import OptimiserConfig
+from serhpo.training.config import RISE, WARM_UP, OptimiserConfig
 
-WARM_UP = 0.05  # share of all steps
 FLOOR = 0.01  # of the highest learning rate, where the cosine ends
 
 
@@ -35,7 +34,7 @@ def learning_rate(config: OptimiserConfig, step: int, total: int) -> float:
 
 def _one_cycle(step: int, total: int) -> float:
     """Share of the highest rate, as torch.optim.lr_scheduler.OneCycleLR has it by default."""
-    start, peak = 1 / 25, max(1.0, 0.3 * total - 1)
+    start, peak = 1 / 25, max(1.0, RISE * total - 1)
     if step <= peak:
         return _half_cosine(start, 1.0, step / peak)
     return _half_cosine(1.0, start / 1e4, min(1.0, (step - peak) / max(1.0, total - 1 - peak)))

@@ -79,27 +79,41 @@ def test_a_configuration_as_a_point(problems):
     assert problems.encode(space, point) == pytest.approx([1, 1, 0.5, 0.5, half, 0, 0.25])
 
 
-def test_neighbours_answer_for_who_was_not_recorded(problems, tmp_path):
+def test_neighbours_are_who_is_alike_in_what_matters(problems):
+    rng = np.random.default_rng(0)
+    points = rng.random((60, 4))  # the first column decides, the others do nothing
+    curves = np.repeat(points[:, None, :1], 27, axis=1) * [1.0, 0.5]
+    weights = problems.similar(points, curves, 5)
+    others = rng.random((40, 4))
+    shares = weights(others)
+    assert shares.sum(axis=1) == pytest.approx(1)
+    assert ((shares > 0).sum(axis=1) >= 5).all()
+    wrong = np.abs(shares @ curves[:, -1, 0] - others[:, 0]).mean()
+    nearest = np.linalg.norm(points[None] - others[:, None], axis=2).argsort(axis=1)[:, :5]
+    assert wrong < 0.5 * np.abs(points[nearest, 0].mean(axis=1) - others[:, 0]).mean()
+
+
+def test_the_error_of_the_surrogate_is_that_of_configurations_it_has_not_seen(problems, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     space = {"parameters": {"optimiser.lr": {"float": [0.0, 1.0]}}}
     rows = [
-        {"configuration": i, "parameters": json.dumps({"optimiser.lr": at}), "diverged": at is None, **curves}
+        {"configuration": i, "parameters": json.dumps({"optimiser.lr": at}), "diverged": False, **curves}
         for i, (at, curves) in enumerate(
             (at, {"ua": [at, 2 * at], "ccc": [0.0, 0.5], "seconds": [1.0, 3.0]})
             for at in (0.0, 0.2, 0.4, 0.9)
         )
     ]
+    rows.append({**rows[0], "diverged": True})  # is not learned from
     path = tmp_path / "curves-0.parquet"
     pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata({"space": json.dumps(space)}), path)
     recorded = problems.Recorded(path)
-    rng = np.random.default_rng(0)
-    assert recorded.curves({"optimiser.lr": 0.2}, rng)[:, 0] == pytest.approx([0.2, 0.4])
-    # From 0.1 the distances are 0.1, 0.1 and 0.3: weights 3/7, 3/7 and 1/7.
-    assert recorded.truth({"optimiser.lr": 0.1}) == pytest.approx([2 * (0.2 * 3 + 0.4) / 7, 0.5])
-    assert recorded.seconds({"optimiser.lr": 0.1}) == 2.0
+    assert recorded.recorded.shape == (4, 2, 2)
+    assert recorded.seconds({"optimiser.lr": 0.1}) == pytest.approx(2.0)
+    assert recorded.truth({"optimiser.lr": 0.1})[1] == pytest.approx(0.5)
     assert recorded.held_out_error["ccc"] == pytest.approx(0)
+    assert recorded.held_out_error["ua"] > 0.2  # it never answers for itself
     # Of the mean: the others' last UA is (0.4 + 0.8 + 1.8) / 3 = 1 for the first, and so on.
     wrong = [1.0, abs((0.8 + 1.8) / 3 - 0.4), abs((0.4 + 1.8) / 3 - 0.8), 1.8 - 0.4]
     assert recorded.held_out_error["ua of the mean"] == pytest.approx(np.mean(wrong))

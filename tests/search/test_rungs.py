@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 
 from serhpo.pareto import Objective, standard_objectives
 from serhpo.search.ranking import RANKINGS
-from serhpo.search.rungs import Rungs, control_places, expected_epochs, rung_levels
+from serhpo.search.rungs import Rungs, control_places, early_rungs, expected_epochs, rung_levels
 from serhpo.search.settings import SearchSettings
 
 BOTH = standard_objectives(4)
@@ -430,3 +430,11 @@ def test_the_objectives_of_a_space():
     for wrong in (["ua"], ["ccc", "ua"], ["ua", "ccc", "ccc"], ["ua", "ccc", "seconds"], []):
         with pytest.raises(ValidationError):
             SearchSettings(objectives=wrong)
+
+
+def test_rungs_before_the_peak_of_a_learning_rate_are_told():
+    said = early_rungs([1, 3, 9], peak=9, epochs=27)
+    assert said is not None
+    assert "epoch 1, 3 already" in said
+    assert "search.grace_period=9" in said
+    assert early_rungs([9], peak=9, epochs=27) is None

@@ -10,7 +10,8 @@ import torch
 
 from serhpo.losses import DIMENSION_LOSSES, classification_loss
 from serhpo.model.joint import JointModel, StreamInput
-from serhpo.search.space import Space, load_space
+from serhpo.search.rungs import early_rungs, rung_levels
+from serhpo.search.space import Space, known_spaces, load_space
 from serhpo.training.config import TrialConfig
 from serhpo.weighting import build_weighting
 
@@ -66,3 +67,10 @@ def test_a_trial_of_full_has_about_25_parameters() -> None:
     space, generator = load_space("full"), random.Random(0)
     sizes = [len(draw(space, generator)) for _ in range(200)]
     assert 20 <= sum(sizes) / len(sizes) <= 30
+
+
+@pytest.mark.parametrize("name", sorted(known_spaces()))
+def test_no_trial_is_compared_before_its_learning_rate_was_at_its_highest(name: str) -> None:
+    space = load_space(name)
+    levels = rung_levels(space.search.epochs, space.search.grace_period, space.search.reduction_factor)
+    assert early_rungs(levels, space.peak_epoch(), space.search.epochs) is None

@@ -35,6 +35,13 @@ def test_one_cycle_is_pytorchs(total):
     assert 0 < learning_rate(config, 0, 1) <= 0.7
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "one_cycle"])
+def test_the_peak_is_in_the_epoch_it_is_said_to_be_in(schedule):
+    config = OptimiserConfig(lr=1.0, schedule=schedule)
+    rates = [learning_rate(config, step, 27 * 20) for step in range(27 * 20)]
+    assert config.peak_epoch(27) == rates.index(max(rates)) // 20 + 1
+
+
 def test_decay_spares_biases_and_clipping_bounds_the_gradient():
     model = torch.nn.Linear(3, 3)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
