@@ -50,22 +50,34 @@ CURVES = ("ua", "ccc", "se_ua", "se_ccc", "seconds")
 Row = dict[str, Any]
 
 
-def capped(space: Space, streams: list[str], width: int, depth: int, seconds: float, epochs: int) -> Space:
+def size_options(parser: argparse.ArgumentParser) -> None:
+    """What ``capped`` needs to know."""
+    parser.add_argument("--width", type=int, default=32, help="largest width")
+    parser.add_argument("--depth", type=int, default=2, help="most layers of an encoder")
+    parser.add_argument("--seconds", type=float, default=5.0, help="longest crop in training")
+    parser.add_argument(
+        "--streams", nargs="+", default=["mfcc", "short_term", "mel"], help="samples cost four times these"
+    )
+    parser.add_argument("--epochs", type=int, default=27)
+
+
+def capped(space: Space, sizes: argparse.Namespace) -> Space:
     """The space with its costly ends cut off, so that a configuration trains in half a minute on one core."""
+    streams = sizes.streams
     data = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
     data["parameters"]["streams"].update(subset=streams, max=len(streams))
     needs = {name: p.get("when", {}).get("streams", {}) for name, p in data["parameters"].items()}
     for name in [name for name, need in needs.items() if need.get("has", streams[0]) not in streams]:
         del data["parameters"][name]
     for name, parameter in data["parameters"].items():
-        for ending, limit in (("width", width), ("max_seconds", seconds)):
+        for ending, limit in (("width", sizes.width), ("max_seconds", sizes.seconds)):
             if name.endswith(ending) and "choice" in parameter:
-                sizes = [size for size in parameter["choice"] if size is not None]
-                parameter["choice"] = [size for size in sizes if size <= max(limit, min(sizes))]
+                known = [size for size in parameter["choice"] if size is not None]
+                parameter["choice"] = [size for size in known if size <= max(limit, min(known))]
         if name.endswith("depth") and "int" in parameter:
             low, high = parameter["int"]
-            parameter["int"] = [low, max(low, min(depth, high))]
-    data["search"] = {**data.get("search", {}), "epochs": epochs}
+            parameter["int"] = [low, max(low, min(sizes.depth, high))]
+    data["search"] = {**data.get("search", {}), "epochs": sizes.epochs}
     data["protocol"] = {"name": "holdout", "folds": 2}
     return Space.model_validate(data)
 
@@ -112,13 +124,7 @@ def corpus_plan(space: Space, name: str, utterances: int, seed: int) -> Plan:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--space", default="full")
-    parser.add_argument("--width", type=int, default=32, help="largest width")
-    parser.add_argument("--depth", type=int, default=2, help="most layers of an encoder")
-    parser.add_argument("--seconds", type=float, default=5.0, help="longest crop in training")
-    parser.add_argument(
-        "--streams", nargs="+", default=["mfcc", "short_term", "mel"], help="samples cost four times these"
-    )
-    parser.add_argument("--epochs", type=int, default=27)
+    size_options(parser)
     parser.add_argument("--utterances", type=int, default=300, help="with one of the four classes")
     parser.add_argument("--corpus-seed", type=int, default=0)
     parser.add_argument("--configurations", type=int, default=200)
@@ -129,7 +135,7 @@ def main() -> None:
     torch.set_num_threads(1)
     began = time.monotonic()
     out = args.out or Path(__file__).parent / f"curves-{args.corpus_seed}.parquet"
-    space = capped(load_space(args.space), args.streams, args.width, args.depth, args.seconds, args.epochs)
+    space = capped(load_space(args.space), args)
     plan = corpus_plan(space, args.space, args.utterances, args.corpus_seed)
     stores = {e: open_store(fill(plan_of(plan.corpus, e))) for e in plan.space.extractors()}
     notes = {"space": json.dumps(space.model_dump(mode="json", by_alias=True, exclude_unset=True))}

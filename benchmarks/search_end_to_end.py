@@ -6,8 +6,9 @@
 Every run is a process of its own that starts from nothing: no features cached, no Ray running. Its time
 counts from the start of the process, and ends by a kill. What counts is a trial that was trained for all its
 epochs, with the values of its best one; of what was pruned or cut off nothing does. All search the same
-space: `full`, 27 epochs, widths of at most ``--width``, so that a trial takes minutes. All train the
-same model on the same folds of a corpus that no default was chosen on.
+space: `full`, 27 epochs, with its costly ends cut off as for recorded curves (``record_curves.py``), so that
+a trial takes half a minute of a core. All train the same model on the same folds of a corpus that no default
+was chosen on.
 
 The peers (``end_to_end_peers.py``, ``end_to_end_trial.py``) compute features in every trial, train in random
 batches and leave threads as they are; two trials run side by side everywhere. ``ray-tune``: a function
@@ -39,7 +40,7 @@ from typing import Any
 
 from end_to_end_peers import PEERS
 from end_to_end_table import OURS, Finished, Run, draw, table, verdict
-from record_curves import capped
+from record_curves import capped, size_options
 
 from serhpo.config import write_yaml
 from serhpo.corpus.synthetic import synthesise
@@ -132,13 +133,23 @@ def run(contestant: str, seed: int, options: argparse.Namespace) -> Run:
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
     """What two runs must have in common to stand in one table."""
-    names = ("minutes", "space", "width", "epochs", "utterances", "corpus_seed")
+    names = (
+        "minutes",
+        "space",
+        "streams",
+        "width",
+        "depth",
+        "seconds",
+        "epochs",
+        "utterances",
+        "corpus_seed",
+    )
     return {name: getattr(options, name) for name in names}
 
 
 def prepared(options: argparse.Namespace, folder: Path) -> Path:
     """The space's file in a folder, and the corpus there too unless one is given."""
-    space: Space = capped(load_space(options.space), options.width, options.epochs)
+    space: Space = capped(load_space(options.space), options)
     write_yaml(folder / "space.yaml", space.model_dump(mode="json", by_alias=True, exclude_unset=True))
     synthesise(folder / "corpus", SPEAKERS, options.utterances // SPEAKERS, options.corpus_seed)
     options.space_file, options.corpus = folder / "space.yaml", folder / "corpus"
@@ -165,8 +176,7 @@ def main() -> None:
         "--syne-tune", metavar="PYTHON", help="the Python that has syne-tune; else it is left out"
     )
     parser.add_argument("--space", default="full")
-    parser.add_argument("--width", type=int, default=32, help="largest width")
-    parser.add_argument("--epochs", type=int, default=27)
+    size_options(parser)
     parser.add_argument("--utterances", type=int, default=300, help="with one of the four classes")
     parser.add_argument("--corpus-seed", type=int, default=7)
     parser.add_argument("--png", type=Path, help="draw the curves there")

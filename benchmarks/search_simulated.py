@@ -38,8 +38,11 @@ METHODS = [
     Method("tpe", "adaptive", noise=True),
     *(Method("tpe", ranking, grace=grace) for grace in (1, 3, 9) for ranking in ("adaptive", "union")),
     *(Method("random", ranking) for ranking in (*RANKINGS, *PEERS)),
-    *(Method(sampler, ranking) for sampler in ("nsga2", "nsga3", "qmc") for ranking in ("union", "none")),
-    *(Method("gp", ranking) for ranking in ("union", "none")),
+    *(
+        Method(sampler, ranking)
+        for sampler in ("gp", "nsga2", "nsga3", "qmc")
+        for ranking in ("adaptive", "union", "none")
+    ),
 ]
 QUICK = [Method("tpe", "adaptive"), Method("random", "epsilon_net"), Method("random", "none")]
 GP_SEEDS = 5
