@@ -72,23 +72,32 @@ def finished(path: Path | None) -> dict[Run, list[float]]:
     return {(row["problem"], row["method"], row["seed"]): row["trace"] for row in rows}
 
 
-def table(problem: Problem, results: dict[Run, list[float]], methods: list[Method]) -> Iterator[str]:
-    """Markdown: mean ± standard error over seeds, after half of the budget and all of it."""
+def table(
+    problem: Problem, results: dict[Run, list[float]], methods: list[Method], base: str | None
+) -> Iterator[str]:
+    """Markdown: mean ± standard error over seeds, after half of the budget and all of it.
+
+    With ``base``, that method less each other one, paired by seed.
+    """
     best = problem.best
     unit = "share of the true front's" if best else "× 1000, of reported values"
-    yield f"\n**{problem.name}** (hypervolume, {unit})\n"
+    yield f"\n**{problem.name}** (hypervolume{f' of {base} less that of' if base else ''}, {unit})\n"
     yield "| sampler | pruning | half the epochs | all epochs | seeds |"
     yield "|---|---|---|---|---|"
     for method in methods:
-        mine = (problem.name, str(method))
-        traces = [trace for run, trace in results.items() if run[:2] == mine]
-        if not traces:
+        mine = {run[2]: trace for run, trace in results.items() if run[:2] == (problem.name, str(method))}
+        if base:
+            others = {run[2]: trace for run, trace in results.items() if run[:2] == (problem.name, base)}
+            mine = {seed: np.subtract(others[seed], mine[seed]) for seed in mine.keys() & others.keys()}
+        if not mine or str(method) == base:
             continue
-        figures = np.array(traces)[:, [len(traces[0]) // 2 - 1, -1]] * (1 / best if best else 1000)
+        traces = np.array(list(mine.values()))
+        figures = traces[:, [traces.shape[1] // 2 - 1, -1]] * (1 / best if best else 1000)
         errors = figures.std(axis=0, ddof=1) / np.sqrt(len(figures)) if len(figures) > 1 else [np.nan] * 2
         digits = 3 if best else 1
         cells = [
-            f"{m:.{digits}f} ± {e:.{digits}f}" for m, e in zip(figures.mean(axis=0), errors, strict=True)
+            f"{m:{'+' if base else ''}.{digits}f} ± {e:.{digits}f}"
+            for m, e in zip(figures.mean(axis=0), errors, strict=True)
         ]
         sampler, _, pruning = str(method).partition(", ")
         yield f"| {sampler} | {pruning} | {' | '.join(cells)} | {len(figures)} |"
@@ -99,16 +108,20 @@ def main() -> None:
     parser.add_argument("problem", nargs="*", help="default: all")
     parser.add_argument("--quick", action="store_true", help="three methods, two seeds, few epochs")
     parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--from-seed", type=int, default=0, help="the first of them")
     parser.add_argument("--epochs", type=int, default=40 * EPOCHS, help="budget of one search")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--sampler", action="append", help="only these; repeatable")
     parser.add_argument("--method", action="append", help='only these, as "tpe, adaptive"; repeatable')
+    parser.add_argument("--less", metavar="METHOD", help="this one less each, paired by seed")
     parser.add_argument("--out", type=Path, help="JSON lines of finished searches, kept and added to")
     args = parser.parse_args()
 
     known = problems()
     names = args.problem or list(known)
-    if unknown := set(args.method or ()) - {str(method) for method in METHODS}:
+    if unknown := {*(args.method or ()), *([args.less] if args.less else ())} - {
+        str(method) for method in METHODS
+    }:
         parser.error(f"no such method: {'; '.join(unknown)}; known: {'; '.join(map(str, METHODS))}")
     if unknown := set(names) - set(known):
         parser.error(f"no such problem: {', '.join(unknown)}; known: {', '.join(known)}")
@@ -123,7 +136,7 @@ def main() -> None:
     results = finished(args.out)
     todo = [
         ((name, str(method), seed), method)
-        for seed in range(seeds)
+        for seed in range(args.from_seed, seeds)
         for name in names
         for method in methods
         if not args.sampler or method.sampler in args.sampler
@@ -144,8 +157,9 @@ def main() -> None:
                     file.write(json.dumps(line) + "\n")
             print(f"\r{count}/{len(todo)} searches", end="", file=sys.stderr)
     print(file=sys.stderr)
+    shown = {run: trace for run, trace in results.items() if args.from_seed <= run[2] < seeds}
     for name in names:
-        print("\n".join(table(known[name], results, methods)))
+        print("\n".join(table(known[name], shown, methods, args.less)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The benchmarks of searches: small runs as a user types them, and the parts that could lie."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -55,6 +56,27 @@ def test_a_quick_run_prints_a_table_and_goes_on_where_it_stopped(tmp_path):
     assert len(lines) == 2 * 3 * 2
     out.write_text("\n".join(lines[:5]) + "\n")
     assert run("search_simulated.py", *arguments).stdout == first  # equal seeds, equal searches
+
+
+def test_a_lead_is_paired_by_seed(tmp_path):
+    """Leads of 0.1 and 0.3 of the front: 0.2 on average, with a standard error of 0.1."""
+    front = math.pi / 4  # what lies below a quarter circle
+    last = {
+        ("tpe, adaptive", 3): 0.7,
+        ("tpe, none", 3): 0.6,
+        ("tpe, adaptive", 4): 0.8,
+        ("tpe, none", 4): 0.5,
+    }
+    rows = [
+        {"problem": "crossing curves", "method": method, "seed": seed, "trace": [0.0, value * front]}
+        for (method, seed), value in [*last.items(), (("tpe, none", 2), 9.0)]
+    ]
+    out = tmp_path / "runs.jsonl"
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    methods = ("--method", "tpe, adaptive", "--method", "tpe, none", "--less", "tpe, adaptive")
+    known = ("--from-seed", 3, "--seeds", 5, "--out", out, "crossing curves")
+    table = run("search_simulated.py", *methods, *known).stdout
+    assert "| tpe | none | +0.000 ± 0.000 | +0.200 ± 0.100 | 2 |" in table
 
 
 def test_curves_are_recorded_once_and_can_be_searched(tmp_path, problems, monkeypatch):
