@@ -55,18 +55,33 @@ def _start_or_join(joining: bool) -> None:
         _refuse_unguarded(address := _address())
         _require_answer(address)
     try:
-        ray.init(
-            include_dashboard=None if joining else False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
-        )
+        _init(joining)
     except Exception as error:  # which is what Ray raises where its raylet dies while it starts
         raise ResourceError(
             "Cannot join the Ray cluster" if joining else "Cannot start Ray on this machine",
             got=str(error).strip().partition("\n")[0],
             hint=_ALONE if joining else None,
         ) from error
+
+
+def _init(joining: bool) -> None:
+    try:
+        _init_once(joining)
+    except Exception:
+        if joining:
+            raise
+        # Ray looks for free ports before it takes them: another Ray that starts here may be faster, once.
+        ray.shutdown()
+        _init_once(joining)
+
+
+def _init_once(joining: bool) -> None:
+    ray.init(
+        include_dashboard=None if joining else False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+    )
 
 
 def _address() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -52,7 +53,9 @@ class ParetoASHA(FIFOScheduler):  # type: ignore[misc]
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Keep what went wrong for the bridge, which is told of the failure next but not of its cause."""
         if "number" in trial.config:
-            self._errors[trial.config["number"]] = str(trial.get_error() or "")
+            # Not `get_error`, which knows what was last synced to Tune's storage: mostly nothing yet.
+            file = trial.error_file and Path(trial.error_file)
+            self._errors[trial.config["number"]] = file.read_text() if file and file.exists() else ""
 
     def debug_string(self) -> str:
         """One line for Tune's own status."""

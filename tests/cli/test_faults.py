@@ -135,7 +135,7 @@ def test_dry_run_starts_nothing(corpus: Path, serhpo: Serhpo, home: Path) -> Non
     done = serhpo("search", "--space", "smoke", "--corpus", corpus, "--name", "x", "--dry-run", "--json")
     assert done.code == 0, done.err
     # 12 trials: all reach epoch 1, 5 in 9 of them epoch 3, 5 in 9 of those epoch 9
-    assert done.json["epochs"] == {"rungs": [1, 3], "expected": 48, "unpruned": 108}
+    assert done.json["epochs"] == {"rungs": [1, 3], "expected": 48, "unpruned": 108, "early": None}
     assert done.json["parameters"]["weighting.lambda"]["when"] == "weighting.name = fixed"
     assert done.json["places"]["study"] == str(home / "studies" / "x")
     assert not home.exists()

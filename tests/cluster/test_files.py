@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,8 +209,9 @@ def slurm(tmp_path: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
     commands = tmp_path / "bin"
     commands.mkdir()
     (commands / "srun").write_text(SRUN)
+    (commands / "python").symlink_to(sys.executable)  # which an activated environment has
     (commands / "scontrol").write_text("#!/bin/sh\nprintf 'node1\\nnode2\\n'\n")
-    for command in commands.iterdir():
+    for command in (commands / "srun", commands / "scontrol"):
         command.chmod(command.stat().st_mode | stat.S_IXUSR)
     environ = {"HOME": str(tmp_path), "PATH": f"{commands}:{os.environ['PATH']}", "SLURM_JOB_ID": "41007"}
     environ |= {"SLURM_JOB_NODELIST": "node[1-2]", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "8"}

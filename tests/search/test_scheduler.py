@@ -73,6 +73,17 @@ def test_every_other_event_is_survived_in_any_order_and_number(scheduler):
     assert report(scheduler, 0, 1, 0.5, 0.5) == TrialScheduler.CONTINUE
 
 
+def test_the_cause_of_an_error_is_known_before_tune_has_synced_anything(tmp_path):
+    errors = {}
+    scheduler = ParetoASHA(Rungs(standard_objectives(4), SearchSettings()), errors)
+    (tmp_path / "error.txt").write_text("Failure # 1\nThe actor died because its node has died.\n")
+    trial = SimpleNamespace(
+        config={"number": 7}, error_file=str(tmp_path / "error.txt"), get_error=lambda: None
+    )
+    scheduler.on_trial_error(None, trial)
+    assert "its node has died" in errors[7]
+
+
 def test_a_single_metric_is_refused(scheduler):
     assert scheduler.set_search_properties(None, None)
     for metric, mode in (("ua", "max"), ("ua", None), (None, "max")):
