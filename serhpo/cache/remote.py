@@ -10,7 +10,7 @@ import re
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ class RemoteStore:
             come from the environment, as for any other client; an endpoint of one's own is written
             ``s3://bucket/folder?endpoint_override=http://host:9000&region=us-east-1``.
     """
+
+    _what = "The shared feature cache"
+    _hint = "check its address and your credentials; without --cache this machine works alone"
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -82,6 +85,42 @@ class RemoteStore:
                     files.delete_file(temporary)
                 raise
 
+    def read(self, name: str) -> bytes | None:
+        """All bytes of a small file; None where there is none.
+
+        Raises:
+            StorageError: The store cannot be reached.
+        """
+        with self._explained():
+            files, root = _open(self.address)
+            if files.get_file_info(f"{root}/{name}").type != fs.FileType.File:
+                return None
+            with files.open_input_stream(f"{root}/{name}") as source:
+                return bytes(source.read())
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names of all files in a folder and those below, sorted.
+
+        Raises:
+            StorageError: The store cannot be reached.
+        """
+        with self._explained():
+            files, root = _open(self.address)
+            inside = fs.FileSelector(f"{root}/{folder}".rstrip("/"), recursive=True, allow_not_found=True)
+            found = (info.path for info in files.get_file_info(inside) if info.type == fs.FileType.File)
+            return sorted(path[len(root) + 1 :] for path in found)
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone already is none of our concern.
+
+        Raises:
+            StorageError: It cannot be removed.
+        """
+        with self._explained():
+            files, root = _open(self.address)
+            with suppress(FileNotFoundError):
+                files.delete_file(f"{root}/{name}")
+
     @property
     def shown(self) -> str:
         """The address as it may be printed: without credentials and options."""
@@ -94,10 +133,10 @@ class RemoteStore:
             yield
         except OSError as error:
             raise StorageError(
-                "The shared feature cache cannot be used",
+                f"{self._what} cannot be used",
                 where=self.shown,
                 got=str(error).partition("\n")[0],
-                hint="check its address and your credentials; without --cache this machine works alone",
+                hint=self._hint,
             ) from error
 
 
@@ -111,8 +150,8 @@ def _open(address: str) -> tuple[Any, str]:
         files, root = fs.FileSystem.from_uri(address)
     except ValueError as error:  # pyarrow's ArrowInvalid
         raise ConfigError(
-            "This is no address of a shared cache",
-            where="--cache",
+            "This is no address of a store",
+            where="--cache, --storage",
             got=address.partition("?")[0],
             allowed="s3://bucket/folder, gs://bucket/folder, or the path of a folder",
         ) from error

@@ -12,11 +12,14 @@ from serhpo.config import home
 
 if TYPE_CHECKING:
     from serhpo.search.prepare import Plan
+    from serhpo.study.store import StudyStore
 
 
-def print_plan(plan: Plan, name: str, as_json: bool) -> None:
+def print_plan(plan: Plan, name: str, store: StudyStore | None, as_json: bool) -> None:
     """Print the resolved search, as tables or as JSON."""
     document = plan_document(plan, name)
+    if store is not None:
+        document["places"]["store"] = store.shown
     if as_json:
         console.print_json(document)
         return

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from serhpo.cli import console
+from serhpo.cli.machines import StorageOption, stored_at
 from serhpo.errors import ResourceError, StudyError, UsageError
 
 SubmitOption = Annotated[
@@ -29,13 +30,14 @@ _FETCHED = ".fetched"
 """In a study that is a copy: the cluster's file it came by."""
 
 
-def submit(cluster: Path, study: str, job: str) -> None:
+def submit(cluster: Path, study: str, job: str, storage: str | None = None) -> None:
     """Hand this very command line to the cluster's jobs API, which runs it on the head.
 
     Args:
         cluster: The file of ``ray up``.
         study: Name of the study.
         job: Id for the job.
+        storage: Where the study is kept, which this machine's environment may say.
 
     Raises:
         ResourceError: The cluster cannot be reached, or refuses the job.
@@ -45,6 +47,8 @@ def submit(cluster: Path, study: str, job: str) -> None:
     arguments, files = _with_files(_without("--submit"), f"serhpo-submitted/{job}")
     if arguments[0] == "search" and _value(arguments, "--name") is None:
         arguments += ["--name", study]
+    if storage and _value(arguments, "--storage") is None:
+        arguments += ["--storage", storage]
     entry = ["sh", "-c", f"cd && exec {shlex.join(['serhpo', *arguments])}"]  # files lie in the home folder
     command = ["ray", "job", "submit", "--no-wait", "--submission-id", job, "--", *entry]
     answer = Launched(cluster).run(command, files)
@@ -92,14 +96,48 @@ def run_there(cluster: Path, as_json: bool, watch: bool = False) -> NoReturn:
 
 def fetch(
     study: Annotated[str, typer.Argument(help="Name of the study on the cluster.")],
-    on: Annotated[Path, typer.Option("--on", help="The file that `ray up` started the cluster from.")],
+    on: Annotated[
+        Path | None, typer.Option("--on", help="The file that `ray up` started the cluster from.")
+    ] = None,
+    storage: StorageOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Copy a study from a cluster to this machine, or what is new of it; all commands then read it here."""
-    from serhpo.cluster.launcher import Launched
+    """Copy a study from a cluster or a store to this machine, or what is new of it; commands read it here."""
     from serhpo.study import Study, studies_folder
 
     out = studies_folder() / study
+    if on is not None:
+        _fetch_from_head(study, on, out)
+    elif address := stored_at(storage, study):
+        _fetch_from_store(study, address, out)
+    else:
+        raise UsageError(
+            "Where does the study lie?", allowed="--on cluster.yaml, or --storage s3://bucket/folder"
+        )
+    counts = {state: count for state, count in Study(out).counts().items() if count}
+    if as_json:
+        console.print_json({"schema_version": 1, "study": study, "folder": str(out), "trials": counts})
+    else:
+        told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trial yet"
+        console.out.print(f"{out}: {told}", markup=False)
+
+
+def _fetch_from_store(study: str, address: str, out: Path) -> None:
+    from serhpo.study import Study, write_results
+    from serhpo.study.store import ADDRESS, StudyStore
+    from serhpo.study.transit import bring, bring_kept
+
+    store = StudyStore(address, study)
+    bring(store, out)
+    (out / ADDRESS).write_text(f"{address}\n")
+    if Study(out).driver() is None:
+        bring_kept(Study(out), store)
+        write_results(Study(out))
+
+
+def _fetch_from_head(study: str, on: Path, out: Path) -> None:
+    from serhpo.cluster.launcher import Launched
+
     if out.exists() and not (out / _FETCHED).exists():
         raise StudyError("A study of this name was made on this machine", where=out, hint="rename its folder")
     cluster = Launched(on)
@@ -109,12 +147,6 @@ def fetch(
         raise StudyError(document["error"]["message"], where=on, hint=document["error"].get("hint"))
     cluster.fetch(document["folder"], out)
     (out / _FETCHED).write_text(f"{on}\n")
-    counts = {state: count for state, count in Study(out).counts().items() if count}
-    if as_json:
-        console.print_json({"schema_version": 1, "study": study, "folder": str(out), "trials": counts})
-    else:
-        told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trial yet"
-        console.out.print(f"{out}: {told}", markup=False)
 
 
 def _without(option: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,13 +27,23 @@ GpusOption = Annotated[
 
 AUTO = "auto"
 
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SERHPO_STORAGE",
+        help="Keep the study on an object store: s3://bucket/folder; machines then need no shared folder.",
+    ),
+]
+
 WaitNodesOption = Annotated[
     int | None,
     typer.Option("--wait-nodes", min=1, help="On a cluster: begin with so many machines, head included."),
 ]
 
 
-def join(plan: Plan, session: ExitStack, remote: RemoteStore | None, nodes: int | None) -> None:
+def join(
+    plan: Plan, session: ExitStack, remote: RemoteStore | None, nodes: int | None, stored: bool = False
+) -> None:
     """Join the cluster that runs here, if one does, and make sure that it can run a search.
 
     Args:
@@ -40,6 +51,7 @@ def join(plan: Plan, session: ExitStack, remote: RemoteStore | None, nodes: int 
         session: Holds the connection.
         remote: The shared feature store.
         nodes: Machines to wait for.
+        stored: Whether the study lies on a store.
 
     Raises:
         ResourceError: It cannot, or machines are to be waited for where there is no cluster.
@@ -53,7 +65,7 @@ def join(plan: Plan, session: ExitStack, remote: RemoteStore | None, nodes: int 
         return
     needed = recordings_needed(plan, remote)
     with console.countdown() as show:
-        examine(plan.space.search, needed, session, remote, nodes, show)
+        examine(plan.space.search, needed, session, remote, nodes, show, stored)
 
 
 def examine(
@@ -63,8 +75,11 @@ def examine(
     remote: RemoteStore | None,
     nodes: int | None = None,
     show: console.CountDown | None = None,
+    stored: bool = False,
 ) -> str:
     """How trials would share the machines of the cluster; waits for nobody without a count-down.
+
+    A study that is stored elsewhere asks for no folder that all machines see.
 
     Raises:
         ResourceError: They cannot run a search; every reason.
@@ -75,7 +90,7 @@ def examine(
     from serhpo.study import studies_folder
 
     session.enter_context(connected(joining=True))
-    folders = [studies_folder()] + ([cache_folder()] if remote is None else [])
+    folders = ([] if stored else [studies_folder()]) + ([cache_folder()] if remote is None else [])
     return str(require_cluster(settings, nodes, folders, recordings, show))
 
 
@@ -134,3 +149,21 @@ def packed(plan: Plan, shards: Shards, session: ExitStack, remote: RemoteStore |
         gpus = measured_share(plan.space, context, interrupted)
     console.say(f"--gpus-per-trial auto: {gpus:g}")
     return replace(plan, space=plan.space.pinned({"search.gpus_per_trial": gpus}))
+
+
+def stored_at(storage: str | None, name: str) -> str | None:
+    """The address of the store that was named, now or when the study was made."""
+    from serhpo.study import studies_folder
+    from serhpo.study.store import ADDRESS
+
+    noted = studies_folder() / name / ADDRESS
+    if storage and "://" not in storage:
+        return str(Path(storage).expanduser().absolute())
+    return storage or (noted.read_text().strip() if noted.is_file() else None)
+
+
+def cache_beside(storage: str | None, cache: str | None) -> str | None:
+    """The address of the shared feature store: beside studies on a store, unless another one is named."""
+    from serhpo.study.store import below
+
+    return cache or (below(storage, "features") if storage else None)

@@ -12,7 +12,7 @@ import typer
 
 from serhpo.cli import completion, console, launched, machines, supervise
 from serhpo.cli.launched import SubmitOption
-from serhpo.cli.machines import GpusOption, WaitNodesOption
+from serhpo.cli.machines import GpusOption, StorageOption, WaitNodesOption
 from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.search.prepare import Plan
     from serhpo.search.space import Space
     from serhpo.study import Study
+    from serhpo.study.store import StudyStore
 
 CorpusOption = Annotated[
     Path | None, typer.Option(help="Folder of the corpus, or a manifest; without it the embedded one.")
@@ -91,6 +92,7 @@ def search(
         ),
     ] = None,
     cache: CacheOption = None,
+    storage: StorageOption = None,
     gpus_per_trial: GpusOption = None,
     wait_nodes: WaitNodesOption = None,
     log_to: LogToOption = None,
@@ -105,6 +107,7 @@ def search(
         supervise.go_on_in_child()
     from serhpo.search import prepare, trackers
     from serhpo.study import require_new, studies_folder
+    from serhpo.study.store import ADDRESS, StudyStore, require_new_there
 
     limits = _limits(trials, hours, gpu_hours, epochs, patience)
     gpus = machines.gpus_given(gpus_per_trial)
@@ -114,28 +117,34 @@ def search(
     name = name or prepare.default_name(space)
     if submit is not None and not dry_run:
         load_pinned(space, settings or [], options)  # a mistake is told here, not in a job's log
-        launched.submit(submit, name, name)
+        launched.submit(submit, name, name, storage)
         return
     trackers.require(log_to or [])
     plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], options)
     require_new(studies_folder() / name)
+    storage = machines.stored_at(storage, name)
+    store = StudyStore(storage, name) if storage else None
+    if store is not None:
+        require_new_there(store)
     first = _enqueued(plan, enqueue or [])
     warm = _warm_trials(plan, warm_start) if warm_start else []
     if dry_run:
         from serhpo.cli.dry_run import print_plan
 
-        print_plan(plan, name, as_json)
+        print_plan(plan, name, store, as_json)
         return
     _announce(plan)
     with ExitStack() as session:  # Ray, if filling needs it, stays up for the search
-        remote = remote_store(cache)
-        machines.join(plan, session, remote, wait_nodes)
+        remote = remote_store(machines.cache_beside(storage, cache))
+        machines.join(plan, session, remote, wait_nodes, stored=store is not None)
         shards, cached = fill(plan, session, remote)
         if gpus_per_trial == machines.AUTO:
             plan = machines.packed(plan, shards, session, remote)
         study = prepare.create_study(plan, name, shards, first, warm)
+        if storage:
+            (study.path / ADDRESS).write_text(f"{storage}\n")
         try:
-            _run(study, plan, shards, remote, as_json, log_to or [], cached)
+            _run(study, plan, shards, remote, store, as_json, log_to or [], cached)
         except ResourceError as error:
             if type(error) is ResourceError and not study.trials():
                 shutil.rmtree(study.path)  # no trial fits on this machine: nothing was started
@@ -152,6 +161,7 @@ def resume(
     epochs: EpochsOption = None,
     patience: PatienceOption = None,
     cache: CacheOption = None,
+    storage: StorageOption = None,
     wait_nodes: WaitNodesOption = None,
     log_to: LogToOption = None,
     submit: SubmitOption = None,
@@ -159,13 +169,20 @@ def resume(
 ) -> None:
     """Go on with a study: the trials that were cut off first, then those still missing."""
     if submit is not None:
-        launched.submit(submit, study, launched.job_of_resume(study))
+        launched.submit(submit, study, launched.job_of_resume(study), storage)
         return
     supervise.go_on_in_child()
     from serhpo.search import prepare, trackers
-    from serhpo.study import open_study
+    from serhpo.study import open_study, studies_folder
+    from serhpo.study.store import ADDRESS, StudyStore
+    from serhpo.study.transit import settle
 
     trackers.require(log_to or [])
+    storage = machines.stored_at(storage, study)
+    store = StudyStore(storage, study) if storage else None
+    if store is not None:
+        settle(store, studies_folder() / study)
+        (studies_folder() / study / ADDRESS).write_text(f"{storage}\n")
     opened = open_study(study)
     if trials is not None and trials < opened.asked:
         raise UsageError(
@@ -175,11 +192,11 @@ def resume(
     limits = _limits(trials, hours, gpu_hours, epochs, patience)
     given = {name: value for name, value in limits.items() if value is not None}
     with ExitStack() as session:
-        remote = remote_store(cache)
-        machines.join(plan, session, remote, wait_nodes)
+        remote = remote_store(machines.cache_beside(storage, cache))
+        machines.join(plan, session, remote, wait_nodes, stored=store is not None)
         shards, cached = fill(plan, session, remote)
         prepare.check_features(opened, shards)
-        _run(opened, plan, shards, remote, as_json, log_to or [], cached, given)
+        _run(opened, plan, shards, remote, store, as_json, log_to or [], cached, given)
 
 
 def features(
@@ -348,6 +365,7 @@ def _run(
     plan: Plan,
     shards: Any,
     remote: RemoteStore | None,
+    store: StudyStore | None,
     as_json: bool,
     log_to: list[str],
     cached: Counter[str],
@@ -365,7 +383,7 @@ def _run(
     supervise.name_study(study.name)
     console.say(f"Study {study.name} in {study.path}")
     with Live(console.err, study) as live:
-        context = make_context(plan, shards, study.path / "trials", remote)
+        context = make_context(plan, shards, study.path / "trials", remote, store)
         listener: Listener = Tracked(log_to, study, live)
         if joins_cluster():  # where somebody may look at Ray's metrics
             ways = {way: cached[way] for way in ("found", "fetched", "built")}

@@ -14,6 +14,7 @@ from serhpo.features import Extractor
 from serhpo.training.config import TrialConfig
 
 if TYPE_CHECKING:
+    from serhpo.study.store import StudyStore
     from serhpo.training.data import TrainingData
     from serhpo.training.trainer import TrialTraining
 
@@ -37,6 +38,7 @@ class TrialContext:
         device: Where trials train: ``cpu``, or ``cuda`` where trials were given GPUs.
         noise_at: Epochs at which a trial leaves how noisy its figures are.
         remote: Where a machine that lacks cache files gets them.
+        store: Where a trial's checkpoints are kept; without it in ``trials``, which all machines share.
     """
 
     corpus: Corpus
@@ -49,6 +51,7 @@ class TrialContext:
     device: str
     noise_at: tuple[int, ...] = ()
     remote: RemoteStore | None = None
+    store: StudyStore | None = None
 
     def about(self) -> dict[str, Any]:
         """What it takes besides configuration and seed to repeat a trial's numbers, as JSON data."""

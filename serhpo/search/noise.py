@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from serhpo.errors import StorageError
 from serhpo.files import replace_file
 from serhpo.study import Study
+from serhpo.study.store import StudyStore
 from serhpo.training.uncertainty import paired_error
 
 Influences = Mapping[str, NDArray[Any]]
@@ -30,7 +32,7 @@ def write_influences(folder: Path, epoch: int, influences: Influences) -> None:
         StorageError: They cannot be written.
     """
     content = save({name: values.astype(np.float32) for name, values in influences.items()})
-    replace_file(_file(folder, epoch), lambda path: path.write_bytes(content))
+    replace_file(noise_file(folder, epoch), lambda path: path.write_bytes(content))
 
 
 class PairedErrors:
@@ -39,11 +41,13 @@ class PairedErrors:
     Args:
         study: The study.
         say: Told, once, when there are trials whose noise is not known.
+        store: Where workers leave it, if the study lies on one.
     """
 
-    def __init__(self, study: Study, say: Callable[[str], None]) -> None:
+    def __init__(self, study: Study, say: Callable[[str], None], store: StudyStore | None = None) -> None:
         self._study = study
         self._say = say
+        self._store = store
         self._said = False
         self._influences = lru_cache(maxsize=1024)(self._read)
 
@@ -60,10 +64,14 @@ class PairedErrors:
 
     def _read(self, number: int, rung: int) -> Influences | None:
         try:
-            return load(_file(self._study.trial_folder(number), rung).read_bytes())
-        except (OSError, SafetensorError, ValueError):
+            file = noise_file(self._study.trial_folder(number), rung)
+            if self._store:
+                return load(self._store.read(f"trials/{number}/{file.name}") or b"")
+            return load(file.read_bytes())
+        except (OSError, StorageError, SafetensorError, ValueError):
             return None  # of an older version, or damaged: a decision without it is no catastrophe
 
 
-def _file(folder: Path, epoch: int) -> Path:
+def noise_file(folder: Path, epoch: int) -> Path:
+    """Where a trial's influences at a rung lie."""
     return folder / f"rung-{epoch}.safetensors"

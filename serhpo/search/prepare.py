@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
+import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -28,6 +30,7 @@ from serhpo.search.grid import require_finite, sized
 from serhpo.search.rungs import rung_levels
 from serhpo.search.space import Space, load_space_data
 from serhpo.study import Study, StudySettings, studies_folder
+from serhpo.study.store import StudyStore
 
 LOCKED_PACKAGES = (
     "ray",
@@ -222,8 +225,17 @@ def plan_of(corpus: Corpus, extractor: Extractor) -> tuple[Shard, ...]:
     return plan(corpus, extractor, cache_folder())
 
 
-def make_context(plan: Plan, shards: Shards, trials: Path, remote: RemoteStore | None = None) -> TrialContext:
-    """What the trials of a study share, whose folders lie in ``trials``."""
+def make_context(
+    plan: Plan,
+    shards: Shards,
+    trials: Path,
+    remote: RemoteStore | None = None,
+    store: StudyStore | None = None,
+) -> TrialContext:
+    """What the trials of a study share, whose folders lie in ``trials``, or on a store.
+
+    With a store each machine works on a trial in a temporary folder of its own.
+    """
     settings = plan.space.search
     rungs = rung_levels(settings.epochs, settings.grace_period, settings.reduction_factor)
     return TrialContext(
@@ -231,12 +243,13 @@ def make_context(plan: Plan, shards: Shards, trials: Path, remote: RemoteStore |
         folds=plan.folds,
         protocol=plan.space.protocol,
         shards=shards,
-        trials=trials,
+        trials=trials if store is None else Path(tempfile.gettempdir()) / f"serhpo-{uuid.uuid4().hex}",
         threads=settings.cpus_per_trial,
         epoch_limit_s=settings.epoch_limit_s,
         device="cuda" if settings.gpus_per_trial else "cpu",
         noise_at=tuple(rungs) if settings.noise else (),
         remote=remote,
+        store=store,
     )
 
 

@@ -92,6 +92,10 @@ class Record:
         except OSError as error:
             self.fatal = self.fatal or StorageError.from_os_error(error, self.study.path)
 
+    def fail(self, error: SerhpoError) -> None:
+        """End the search for an error from elsewhere."""
+        self.fatal = self.fatal or error
+
     def close(self) -> None:
         """Hand the ledger to the disk."""
         with self.guarded():

@@ -32,6 +32,7 @@ from serhpo.search.scheduler import ParetoASHA
 from serhpo.search.space import Space
 from serhpo.search.trainable import TrialTrainable
 from serhpo.study import Study, TrialRecord, write_results
+from serhpo.study.mirror import mirrored
 from serhpo.training.results import EpochResult
 
 LEDGER_FIELDS = ("trial", *(field.name for field in fields(EpochResult)))
@@ -95,22 +96,29 @@ def run(
         if resume is not None:
             study.count_resume(resume.get("trials", study.asked), limits)
         listener.phase("starting Ray workers")
-        noise = PairedErrors(study, listener.phase) if space.search.noise else None
+        noise = PairedErrors(study, listener.phase, context.store) if space.search.noise else None
         record = Record(study, Rungs(study.objectives, space.search, noise))
-        search = _Search(study, space, context, listener, record, interrupted)
-        try:
-            search.fit(scratch)
-        finally:
-            listener.finished()
-            record.close()
-            with record.guarded():
-                write_results(study)
-        if record.fatal:
-            then = f"then `serhpo resume {study.name}` goes on; nothing computed is lost"
-            record.fatal.hint = f"{record.fatal.hint}; {then}" if record.fatal.hint else then
-            raise record.fatal
-        search.stop_if_interrupted()
-        search.conclude()
+        with mirrored(study, context.store, record.fail, listener.phase) as upload:
+            search = _Search(study, space, context, listener, record, interrupted, upload)
+            try:
+                search.fit(scratch)
+            finally:
+                listener.finished()
+                record.close()
+                with record.guarded():
+                    write_results(study)
+            _raise_fatal(study, record)
+            search.stop_if_interrupted()
+            search.conclude()
+        _raise_fatal(study, record)
+
+
+def _raise_fatal(study: Study, record: Record) -> None:
+    """Raise what ended the search, with the way on."""
+    if record.fatal:
+        then = f"then `serhpo resume {study.name}` goes on; nothing computed is lost"
+        record.fatal.hint = f"{record.fatal.hint}; {then}" if record.fatal.hint else then
+        raise record.fatal
 
 
 class _Search:
@@ -124,7 +132,10 @@ class _Search:
         listener: Listener,
         record: Record,
         interrupted: Callable[[], bool],
+        upload: Callable[[], None] = lambda: None,
     ) -> None:
+        self.upload = upload
+        self._room: Room | None = None
         self.study, self.space, self.context = study, space, context
         self.listener, self.record, self.interrupted = listener, record, interrupted
         self.budget = Budget(space.search, record)
@@ -169,7 +180,7 @@ class _Search:
             ),
             run_config=tune.RunConfig(
                 name=self.study.name,
-                storage_path=str(scratch),
+                storage_path=str(scratch),  # workers never write there: our checkpoints are not Tune's
                 verbose=0,
                 callbacks=[_EpochWriter(self.record, self.budget, self._trained)],
                 stop=StopWhen(self._over, lambda: self.budget.spent() is not None),
@@ -192,11 +203,14 @@ class _Search:
     def _trained(self, row: Mapping[str, Any]) -> None:
         if self._estimate:
             self._estimate.epoch(row)
+        if row["epoch"] in self.study.settings.rungs:
+            self.upload()
         self.listener.epoch(row)
         self._tell_remaining()
 
     def _ended(self, trial: TrialRecord) -> None:
         self.budget.note(trial)
+        self.upload()
         self.listener.ended(trial)
         if self._estimate:  # not for ends that were only written down late
             self._left -= 1
@@ -206,7 +220,8 @@ class _Search:
     def _tell_remaining(self) -> None:
         if not self._estimate:
             return
-        self._estimate.at_once = self._room.fitting
+        if self._room:
+            self._estimate.at_once = self._room.fitting
         if left := self._estimate.remaining(self._left, self.budget.used()):
             self.listener.remaining(left)
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import faulthandler
 import json
 import math
+import os
 import shutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ from serhpo.cache import FeatureStore
 from serhpo.errors import SerhpoError, StorageError, StudyError
 from serhpo.features import Extractor
 from serhpo.search.context import HUNG, TrialContext
-from serhpo.search.noise import write_influences
+from serhpo.search.noise import noise_file, write_influences
+from serhpo.study.store import CHECKPOINTS, StudyStore, patiently
 from serhpo.training.config import TrialConfig
 from serhpo.training.results import EpochResult
 from serhpo.training.trainer import TrialTraining
@@ -42,8 +45,16 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Called when the process goes on with another trial."""
+        self.cleanup()
         self._begin(new_config)
         return True
+
+    def cleanup(self) -> None:
+        """Called when the process is done with its trial; where a store has it, its folder here can go."""
+        if self._context.store:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            with suppress(OSError):
+                self._folder.parent.rmdir()
 
     def _begin(self, job: dict[str, Any]) -> None:
         self._job = job
@@ -51,6 +62,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         self._config = TrialConfig.model_validate_json(job["trial"])
         self._training: TrialTraining | None = None
         self._reported = 0
+        self._unsent: list[str] = []  # files and checkpoints of this epoch, for a store
 
     def step(self) -> dict[str, Any]:
         """One epoch of all folds.
@@ -60,9 +72,15 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             go on returns ``failed`` with the reason: repeating it would only fail again. A worker that
             cannot write its checkpoint returns ``storage_error``.
         """
+        self._unsent, store = [], self._context.store
         try:
+            if self._training is None and store:
+                patiently(partial(store.pull, self._folder, *CHECKPOINTS))
             with time_limit(self._context.epoch_limit_s, self._folder / HUNG):
-                return self._next_epoch()
+                row = self._next_epoch()
+            if store:
+                self._send(store)  # before the driver hears of the epoch
+            return row
         except StorageError as error:  # not this trial's fault: the search must stop
             return {"trial": self._number, "storage_error": error, "done": True}
         except torch.AcceleratorError:
@@ -70,12 +88,18 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         except Exception as error:
             with suppress(OSError):  # the traceback is a help, not worth another failure
                 (self._folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            if store:
+                with suppress(StorageError):
+                    for name in ("config.json", "error.txt"):
+                        store.upload(self._folder / name, f"trials/{self._number}/{name}")
             reason = error.what if isinstance(error, SerhpoError) else f"{type(error).__name__}: {error}"
             return {"trial": self._number, "failed": reason, "done": True}
 
     @property
     def _folder(self) -> Path:
-        return self._context.trials / str(self._number)
+        """With a store it is this process' alone: another one may run the trial again already."""
+        process = str(os.getpid()) if self._context.store else ""
+        return self._context.trials / process / str(self._number)
 
     def _next_epoch(self) -> dict[str, Any]:
         if self._training is None:
@@ -87,9 +111,12 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             _require_finite(self._training.history[-1])
             if self._training.epoch in self._context.noise_at:
                 write_influences(self._folder, self._training.epoch, self._training.influences())
+                self._unsent.append(noise_file(self._folder, self._training.epoch).name)
             if self._training.best_epoch == self._training.epoch:
                 self._training.save(self._folder / "best")
+                self._unsent.append("best")
             self._training.save(self._folder / "last")  # last: who finds it finds its best, too
+            self._unsent.append("last")
         return self._report(self._training)
 
     def _open_training(self) -> TrialTraining:
@@ -98,14 +125,22 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
             (self._folder / "config.json").write_text(json.dumps(job, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise StorageError.from_os_error(error, self._folder) from error
+        self._unsent = ["config.json"]
         training = self._fresh_training()
         if (self._folder / "last").is_dir():
             try:
                 training.load(self._folder / "last")
-            except StudyError:  # damaged: the trial starts over, and repeats its numbers
+            except StudyError:  # damaged, or of a trial that a lost head gave this number: it starts over
                 shutil.rmtree(self._folder / "last")
                 return self._fresh_training()
         return training
+
+    def _send(self, store: StudyStore) -> None:
+        for name in self._unsent:
+            if name in CHECKPOINTS:
+                patiently(partial(store.push, self._folder, name))
+            else:
+                patiently(partial(store.upload, self._folder / name, f"trials/{self._number}/{name}"))
 
     def _fresh_training(self) -> TrialTraining:
         return self._context.training(self._config, self._job["seed"], self._stores)

@@ -3,6 +3,7 @@ import pytest
 
 from serhpo.errors import StorageError
 from serhpo.search.noise import PairedErrors, write_influences
+from serhpo.study.store import StudyStore
 
 RNG = np.random.default_rng(0)
 PARTS = {number: {"ua": RNG.normal(size=40), "ccc": RNG.normal(size=40)} for number in range(3)}
@@ -48,6 +49,17 @@ def test_an_objective_without_noise_has_error_zero(study, said):
         study.trial_folder(number).mkdir()
         write_influences(study.trial_folder(number), 1, {"ua": PARTS[number]["ua"]})
     assert PairedErrors(study, said.append)(0, 1, 1)[1] == 0
+
+
+def test_on_a_store_it_is_read_from_there(study, said, tmp_path):
+    store = StudyStore(str(tmp_path / "store"), "s")
+    for number in (0, 1):
+        (tmp_path / str(number)).mkdir()
+        write_influences(tmp_path / str(number), 1, PARTS[number])
+        name = "rung-1.safetensors"
+        store.upload(tmp_path / str(number) / name, f"trials/{number}/{name}")
+    assert PairedErrors(study, said.append, store)(0, 1, 1)[0] > 0
+    assert PairedErrors(study, said.append, store)(0, 2, 1) is None
 
 
 def test_a_folder_that_cannot_be_written_is_one_error(tmp_path):

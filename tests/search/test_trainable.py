@@ -1,7 +1,11 @@
 """A trial in its worker, without Ray around it: what it reports and which checkpoints it leaves."""
 
+import json
+import os
+import shutil
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +13,7 @@ from safetensors.numpy import load_file
 
 from serhpo.errors import StorageError
 from serhpo.search.trainable import TrialTrainable
+from serhpo.study.store import StudyStore
 from serhpo.training.checkpoint import read_checkpoint
 from serhpo.training.trainer import TrialTraining
 from serhpo.training.uncertainty import paired_error
@@ -22,12 +27,13 @@ def worker(tmp_path):
     """Makes a process' worth of trainable, at the trial ``number`` with ``known`` epochs in the ledger."""
     data = make_data(per_speaker=8, streams=("mfcc",))
 
-    def make(known=0, number=7, noise_at=()):
+    def make(known=0, number=7, noise_at=(), store=None, trials=tmp_path):
         trainable = TrialTrainable.__new__(TrialTrainable)
         trainable._context = SimpleNamespace(
-            trials=tmp_path,
+            trials=trials,
             epoch_limit_s=600.0,
             noise_at=noise_at,
+            store=store,
             about=lambda: {"corpus": "/data"},
             training=lambda config, seed, stores: TrialTraining(config, data, FOLDS, seed),
         )
@@ -153,3 +159,83 @@ def test_an_epoch_that_hangs_ends_its_process_and_leaves_its_traceback(tmp_path)
     assert done.returncode == 1, done.stderr
     assert path.read_text().startswith("Timeout")
     assert 'File "<string>", line 6' in path.read_text()
+
+
+def test_on_a_store_another_machine_goes_on_where_the_last_report_was(worker, tmp_path):
+    store = StudyStore(str(tmp_path / "store"), "s")
+    one, two = (worker(store=store, trials=tmp_path / name, noise_at=(1,)) for name in ("one", "two"))
+    whole = [one.step(), one.step()]
+    shutil.rmtree(tmp_path / "one")  # the machine is gone
+    two._job["known"] = 2
+    third = two.step()
+    assert [row["epoch"] for row in (*whole, third)] == [1, 2, 3]
+    assert json.loads(store.read("trials/7/config.json"))["number"] == 7
+    assert store.has("trials/7/rung-1.safetensors")
+    two.cleanup()
+    assert not list((tmp_path / "two").iterdir())
+
+
+def test_a_store_that_does_not_answer_for_a_while_holds_a_trial_up_but_ends_nothing(
+    worker, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    store = StudyStore(str(tmp_path / "store"), "s")
+    left = iter(range(3))
+    push = StudyStore.push
+
+    def silent(self, folder, name):
+        for _ in left:
+            raise StorageError("no answer")
+        push(self, folder, name)
+
+    monkeypatch.setattr(StudyStore, "push", silent)
+    trainable = worker(store=store, trials=tmp_path / "one")
+    assert trainable.step()["epoch"] == 1
+    assert next(left, None) is None
+    assert store.has("trials/7/last/checkpoint.json")
+
+
+def test_a_store_that_stays_silent_ends_the_search_not_the_trial(worker, tmp_path, monkeypatch):
+    monkeypatch.setattr("serhpo.study.store.PATIENCE_S", 0.0)
+
+    def silent(self, folder, *names):
+        raise StorageError("no answer")
+
+    monkeypatch.setattr(StudyStore, "pull", silent)
+    result = worker(store=StudyStore(str(tmp_path / "store"), "s"), trials=tmp_path / "one").step()
+    assert isinstance(result["storage_error"], StorageError)
+
+
+def test_of_a_trial_that_fails_configuration_and_traceback_lie_on_the_store(worker, tmp_path, monkeypatch):
+    def broken(self):
+        raise MemoryError
+
+    monkeypatch.setattr(TrialTraining, "run_epoch", broken)
+    store = StudyStore(str(tmp_path / "store"), "s")
+    assert "failed" in worker(store=store, trials=tmp_path / "one").step()
+    assert store.names() == ["trials/7/config.json", "trials/7/error.txt"]
+
+
+def test_a_number_given_again_after_a_head_was_lost_begins_from_scratch(worker, tmp_path):
+    store = StudyStore(str(tmp_path / "store"), "s")
+    lost, new = (worker(store=store, trials=tmp_path / name) for name in ("one", "two"))
+    lost.step()
+    new._config = CONFIG.model_copy(update={"batch_size": CONFIG.batch_size * 2})
+    assert new.step()["epoch"] == 1
+    assert len(read_checkpoint(new._folder / "last")[0]["history"]) == 1
+    assert json.loads(store.read("trials/7/config.json"))["trial"]["batch_size"] == new._config.batch_size
+    assert new.step()["epoch"] == 2
+
+
+def test_a_process_whose_trial_another_one_has_taken_over_leaves_that_ones_files_alone(
+    worker, tmp_path, monkeypatch
+):
+    store = StudyStore(str(tmp_path / "store"), "s")
+    old, new = (worker(store=store, trials=tmp_path / "trials") for _ in range(2))
+    old.step()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    new.step()
+    monkeypatch.undo()
+    old.cleanup()
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert new.step()["epoch"] == 2

@@ -1,0 +1,64 @@
+"""``--storage`` before and after a search: what is refused, what a dry run says, what `fetch` brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from serhpo.study import Study
+from serhpo.study.mirror import Mirror
+from serhpo.study.store import StudyStore
+from tests.search.conftest import Driver, make_space, make_study
+
+Serhpo = Callable[..., Any]
+
+
+def stored(tmp_path: Path) -> str:
+    """Address of a store with a study ``s`` of one ended trial."""
+    space = make_space(epochs=3, trials=4)
+    driver = Driver(make_study(tmp_path / "head" / "s", space), space)
+    address = str(tmp_path / "store")
+    with Mirror(driver.study, StudyStore(address, "s"), lambda error: None):
+        trial, _ = driver.start()
+        driver.train(trial, 0, 0.5, 0.5)
+    return address
+
+
+def test_fetch_brings_a_study_from_its_store_again_and_again(
+    serhpo: Serhpo, tmp_path: Path, home: Path
+) -> None:
+    address = stored(tmp_path)
+    for _ in range(2):
+        done = serhpo("fetch", "s", "--storage", address, "--json")
+        assert (done.code, done.json["trials"]) == (0, {"COMPLETE": 1}), done.err
+    assert Study(home / "studies" / "s").front()[0].number == 0
+    assert (home / "studies" / "s" / "results.parquet").is_file()
+    assert serhpo("fetch", "t", "--storage", address).code == 3
+    assert serhpo("fetch", "t").code == 2
+
+
+def test_a_dry_run_says_where_the_study_would_be_kept_and_leaves_nothing_there(
+    serhpo: Serhpo, tmp_path: Path, small_corpus: Path
+) -> None:
+    plan = ["search", "--space", "smoke", "--corpus", small_corpus, "--dry-run", "--json"]
+    done = serhpo(*plan, "--name", "x", "--storage", tmp_path / "store")
+    assert done.json["places"]["store"] == str(tmp_path / "store" / "x")
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+
+
+def test_a_store_that_cannot_be_written_or_has_the_study_is_one_error(
+    serhpo: Serhpo, tmp_path: Path, small_corpus: Path, home: Path
+) -> None:
+    address = stored(tmp_path)
+    search = ["search", "--space", "smoke", "--corpus", small_corpus, "--name", "s", "--json", "--storage"]
+    taken = serhpo(*search, address)
+    assert (taken.code, taken.json["error"]["message"]) == (
+        3,
+        "A study of this name lies on the store already",
+    )
+    (tmp_path / "file").touch()
+    broken = serhpo(*search, tmp_path / "file")
+    assert (broken.code, broken.json["error"]["message"]) == (5, "The study's store cannot be used")
+    assert "nothing was started" in broken.json["error"]["hint"]
+    assert not (home / "studies" / "s").exists()
