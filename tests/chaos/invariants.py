@@ -22,7 +22,12 @@ OBJECTIVES = ("ua", "ccc")
 def ledger(study: Path) -> list[dict[str, Any]]:
     """Whole lines of the ledger."""
     path = study / "epochs.jsonl"
-    text = path.read_text() if path.exists() else ""
+    return rows_of(path.read_bytes() if path.exists() else b"")
+
+
+def rows_of(content: bytes) -> list[dict[str, Any]]:
+    """Whole lines of a ledger's content."""
+    text = content.decode()
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
@@ -35,7 +40,11 @@ def journal(study: Path) -> list[FrozenTrial]:
 
 def check_ledger(study: Path, before: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """At any moment: no epoch twice, none missing before another, none lost that was there before."""
-    rows = ledger(study)
+    return check_rows(ledger(study), before)
+
+
+def check_rows(rows: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same of a ledger wherever it lies."""
     assert rows[: len(before)] == before, "an epoch that was written has changed"
     epochs = defaultdict(list)
     for row in rows:

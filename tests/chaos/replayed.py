@@ -19,6 +19,7 @@ import torch
 
 from serhpo.cli import app
 from serhpo.config import canonical_json
+from serhpo.errors import StudyError
 from serhpo.search import prepare
 from serhpo.search.context import TrialContext
 from serhpo.training.checkpoint import read_checkpoint, write_checkpoint
@@ -63,11 +64,17 @@ class ReplayedTraining:
             file.write(f"{self._seed} {self.epoch}\n")
 
     def save(self, folder: Path) -> None:
-        state = {"epoch": self.epoch, "history": [result.to_json() for result in self.history]}
+        history = [result.to_json() for result in self.history]
+        state = {"epoch": self.epoch, "history": history, "of": self._of()}
         write_checkpoint(folder, state, {"weights": torch.full((1000,), float(self.epoch))})
+
+    def _of(self) -> list[object]:
+        return [self._config.model_dump(mode="json"), self._seed]
 
     def load(self, folder: Path) -> None:
         state, tensors = read_checkpoint(folder)
+        if state["of"] != self._of():
+            raise StudyError("The checkpoint is of another trial", where=folder)
         self.epoch = state["epoch"]
         self.history = [EpochResult.from_json(result) for result in state["history"]]
         assert tensors["weights"][0] == self.epoch

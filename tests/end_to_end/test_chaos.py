@@ -12,6 +12,7 @@ import pytest
 from tests.chaos.faulty import EPOCH, FAULTS, STUDY_SEED
 from tests.chaos.invariants import check_ledger, journal
 from tests.chaos.run import Chaos
+from tests.chaos.s3 import S3
 from tests.conftest import environment
 
 
@@ -21,6 +22,15 @@ def test_nothing_is_lost_by_six_kills(tmp_path: Path) -> None:
     chaos.run(6)
     assert sum(chaos.killed.values()) == 6
     assert len(chaos.killed) > 2
+
+
+@pytest.mark.slow
+def test_a_study_on_a_store_survives_the_loss_of_its_heads(tmp_path: Path) -> None:
+    s3 = S3()
+    chaos = Chaos(tmp_path, "replayed", seed=0, trials=10, wait=1.0, s3=s3, kinds={"driver": 1})
+    chaos.run(2)
+    s3.stop()
+    assert chaos.killed == {"driver": 2}
 
 
 REASONS = {
