@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-cluster chaos lint lock clean
+.PHONY: demo test test-all test-cluster chaos lint lock clean
 
 demo: $(READY)
 	@echo "serhpo demo: synthesises a small speech corpus once, then runs a real search of 12 trials on it"
@@ -13,6 +13,12 @@ demo: $(READY)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# The tests, two hundred kills and a cluster, in about an hour on two idle cores.
+test-all:
+	$(MAKE) test
+	$(MAKE) chaos
+	$(MAKE) test-cluster
 
 # Two hundred kills of workers, drivers and Ray at random moments: about 40 minutes on two idle cores.
 chaos: $(READY)
