@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from serhpo.cli import console, scatter
 from serhpo.cli.console import StudyArgument
@@ -57,9 +59,8 @@ def front_document(study: Study, pick: str | None = None) -> dict[str, Any]:
         raise NoCompleteTrialError(
             f"`{study.name}` has no complete trial yet", where=study.path, hint=f"serhpo status {study.name}"
         )
-    chosen = pick and choose(
-        pick, {trial.number: values[trial.number] for trial in members}, study.objectives
-    )
+    on_front = {trial.number: values[trial.number] for trial in members}
+    chosen = None if pick is None else choose(pick, on_front, study.objectives)
     tied = sorted(ties(values, own, study.objectives))
     return {
         "schema_version": SCHEMA_VERSION,
@@ -123,13 +124,14 @@ def _table(study: Study, document: dict[str, Any]) -> Table:
     from serhpo.study.baseline_names import BASELINES
 
     names = [metric.upper() for metric in document["objectives"]]
-    table = Table("trial", "epoch", *names, "settings", title=f"Pareto front of {study.name}")
+    settings = Column("settings", overflow="fold")  # a value cut short says nothing
+    table = Table("trial", "epoch", *names, settings, title=f"Pareto front of {study.name}")
     for row in document["front"]:
         table.add_row(*_cells(row, document, " (knee)" if row["number"] == document["knee"] else ""))
     for row in document["ties"][:TIES_SHOWN]:
         table.add_row(*_cells(row, document, " (tie)"), style="dim")
     if len(document["ties"]) > TIES_SHOWN:
-        table.add_row(f"and {len(document['ties']) - TIES_SHOWN} more ties", style="dim")
+        table.add_row(f"+{len(document['ties']) - TIES_SHOWN} ties", style="dim")
     for name, baseline in BASELINES.items():
         if row := (document["baselines"] or {}).get(name):
             values = [_figure(m, row.get(m), row.get(f"se_{m}")) for m in document["objectives"]]
@@ -143,7 +145,8 @@ def _cells(row: dict[str, Any], document: dict[str, Any], note: str) -> list[str
     from rich.markup import escape
 
     values, errors = row["values"], row["standard_errors"]
-    params = ", ".join(f"{key}={_short(value)}" for key, value in row["params"].items())
+    names = _brief(row["params"])
+    params = ", ".join(f"{names[key]}={_short(value)}" for key, value in row["params"].items())
     figures = [_figure(metric, values[metric], errors.get(metric)) for metric in document["objectives"]]
     return [f"{row['number']}{note}", str(row["epoch"]), *figures, escape(params)]
 
@@ -195,6 +198,13 @@ def _figure(metric: str, value: float | None, error: float | None = None) -> str
     if value is None:
         return console.spelled("–")
     return figure(metric, value) if error is None else console.spelled(f"{value:.3f} ± {error:.3f}")
+
+
+def _brief(keys: Iterable[str]) -> dict[str, str]:
+    """Names of parameters without their group, ``weighting`` for ``weighting.name``, where that is enough."""
+    brief = {key: key.removesuffix(".name").rpartition(".")[2] for key in keys}
+    many = Counter(brief.values())
+    return {key: name if many[name] == 1 else key for key, name in brief.items()}
 
 
 def _short(value: Any) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from serhpo.cli.front import _brief
 from tests.conftest import COMMAND, environment
 from tests.fakes import FakeTrial, make_study
 
@@ -39,8 +40,23 @@ def test_the_table_names_knee_ties_bias_and_choice(serhpo, study):
     assert "● front" in out
 
 
-def test_an_unknown_pick_is_a_usage_error(serhpo, study):
-    done = serhpo("front", "demo", "--pick", "best", "--json")
+def test_values_of_settings_stay_whole_on_a_narrow_terminal(home):
+    params = {"weighting.name": "uncertainty", "optimiser.lr": 0.000718, "a.width": 32, "b.width": 48}
+    shown = _brief(params)
+    assert list(shown.values()) == ["weighting", "lr", "a.width", "b.width"]
+
+    make_study(home / "studies" / "demo", [FakeTrial("COMPLETE", [(0.5, 0.4)], {"streams": "mfcc+waveform"})])
+    variables = {**environment(home), "COLUMNS": "60"}
+    done = subprocess.run(
+        [*COMMAND, "front", "demo"], capture_output=True, text=True, env=variables, timeout=60
+    )
+    assert "streams=mf" in done.stdout
+    assert "…" not in done.stdout
+
+
+@pytest.mark.parametrize("wish", ["best", ""])
+def test_an_unknown_pick_is_a_usage_error(serhpo, study, wish):
+    done = serhpo("front", "demo", "--pick", wish, "--json")
 
     assert done.code == 2
     assert "best-ccc" in done.json["error"]["allowed"]
