@@ -56,9 +56,10 @@ def status(
         return
     counts = ", ".join(f"{count} {state}" for state, count in opened.counts().items() if count) or "none yet"
     console.out.print(f"[bold]{escape(opened.name)}[/]: {document['asked']} trials asked for: {counts}")
+    resumed = {0: "never resumed", 1: "resumed once"}.get(opened.resumed, f"resumed {opened.resumed} times")
     console.out.print(
         f"{document['epochs']} epochs, front of {document['front_size']}, "
-        f"hypervolume {document['hypervolume']:.4f}, resumed {document['resumed']} times"
+        f"hypervolume {document['hypervolume']:.4f}, {resumed}"
     )
     console.out.print(_driver_line(opened, document["driver"]), markup=False)
     console.out.print(f"journal for optuna-dashboard: {opened.path / 'journal.log'}", markup=False)

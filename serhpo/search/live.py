@@ -13,6 +13,7 @@ from rich import box, live
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from serhpo.pareto import figure
 from serhpo.search.estimate import Remaining
@@ -151,7 +152,7 @@ def line(trial: TrialRecord, done: int, asked: int, hypervolume: float) -> str:
 
 def table(overview: Overview) -> Table:
     """The state of a study as a table: running trials first, then the last that ended."""
-    title = escape(heading(overview))
+    title = Text(heading(overview), no_wrap=False, overflow="fold")  # its end is the one to expect
     drawn = Table(
         title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )

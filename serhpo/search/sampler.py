@@ -212,7 +212,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         else:
             what, limit, kind = "its process died", self._search_space.search.max_failures, None
         self._deaths[number, kind] += 1
-        return f"{what} {limit + 1} times" if self._deaths[number, kind] > limit else None
+        often = f"{limit + 1} times" if limit else "once"
+        return f"{what} {often}" if self._deaths[number, kind] > limit else None
 
     def _tell_listener(self) -> None:
         """Pass on which trials ended; not while the disk is guarded, whose errors are another matter."""

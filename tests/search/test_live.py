@@ -94,6 +94,14 @@ def test_the_heading_tells_front_hypervolume_budget_and_pace(tmp_path):
     assert "front 2 · hypervolume 0.1425, grew with trial 2, 2 trials ago" in text
 
 
+def test_a_narrow_terminal_has_the_whole_heading(tmp_path):
+    console = Console(file=io.StringIO(), width=60, soft_wrap=True)
+    overview = Overviews(make_study(tmp_path / "s")).reread()
+    console.print(table(overview))
+
+    assert " ".join(heading(overview).split()) in " ".join(printed(console).split())
+
+
 def test_html_escapes_what_a_study_brings(tmp_path, monkeypatch):
     hostile = "<script>alert(1)</script>"
     monkeypatch.setitem(fakes.SPACE, "streams", CategoricalDistribution((hostile,)))

@@ -100,6 +100,13 @@ def test_a_trial_whose_process_died_goes_on_until_it_has_died_too_often(new_driv
     assert driver.start()[1]["number"] == 1
 
 
+def test_a_trial_that_may_not_die_at_all_says_that_it_died_once(new_driver):
+    driver = new_driver(max_failures=0)
+    trial, _ = driver.start()
+    driver.search.on_trial_complete(trial, None, error=True)
+    assert Study(driver.study.path).trials()[0].notes["reason"].startswith("its process died once; ")
+
+
 @pytest.mark.parametrize("words", sampler.LOST_MACHINE)
 def test_a_machine_that_is_lost_is_no_fault_of_its_trial_while_the_trial_gets_on(new_driver, words):
     driver = new_driver(max_failures=0)
