@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -96,14 +96,14 @@ def main() -> None:
 def _run(arguments: list[str], as_json: bool, debug: bool) -> int:
     """Run one command and tell what went wrong; only errors of writing the output escape."""
     try:
-        return app(arguments, standalone_mode=False) or 0
+        return app(arguments, standalone_mode=False, prog_name="serhpo") or 0
     except (typer.Abort, KeyboardInterrupt):
         hint = "what was computed is kept; the same command, or `serhpo resume`, goes on"
         return _tell(SearchInterruptedError("Interrupted", hint=hint), as_json, debug)
     except _USAGE_ERROR as error:
         if not str(error):  # a group without a command has printed its help
             return UsageError.exit_code
-        return _tell(UsageError(str(error), hint="serhpo --help"), as_json, debug)
+        return _tell(_misused(error), as_json, debug)
     except SerhpoError as error:
         return _tell(error, as_json, debug)
     except BrokenPipeError:
@@ -118,6 +118,12 @@ def _run(arguments: list[str], as_json: bool, debug: bool) -> int:
 
 # Typer carries its own copy of click; its base of all usage errors is public through BadParameter only.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__base__  # type: ignore[assignment]
+
+
+def _misused(error: Any) -> UsageError:
+    """What Typer found wrong: the option it is about, and the command whose help tells more."""
+    command = error.ctx.command_path if error.ctx else "serhpo"
+    return UsageError(error.format_message().rstrip("."), hint=f"{command} --help")
 
 
 def _tell(error: SerhpoError, as_json: bool, debug: bool) -> int:
