@@ -133,7 +133,7 @@ def progress(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
         yield update
     if counted[0]:
-        say(f"{what}: {counted[0]} {unit}")
+        say(f"{what}: {counted[0]} {unit if counted[0] > 1 else unit.removesuffix('s')}")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from serhpo.cli import completion, console
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from serhpo.export import EmotionModel, Prediction
 
 _SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+_NAME_WIDTH = 12
+"""Columns that the name of a recording needs at least; beside it no figure is cut or folded."""
 
 
 def export(
@@ -79,7 +82,13 @@ def predict(
 
     if not (model / "config.json").is_file():
         raise UsageError("No exported model here", where=model, hint="serhpo export STUDY FOLDER")
+    if as_csv and as_json:
+        raise UsageError("--csv and --json exclude each other")
     files = list(_recordings(audio))
+    if not files:
+        raise UsageError(
+            "No recordings in the folder", where=", ".join(map(str, audio)), allowed=", ".join(_SOUNDS)
+        )
     if explain is not None:
         from serhpo.report import check_pictures
 
@@ -152,10 +161,17 @@ def _print_table(done: list[Prediction]) -> None:
     names = [Path(one.audio).name for one in done]
     if len(set(names)) < len(names):  # folders tell them apart
         names = [one.audio for one in done]
-    table = Table(Column("recording", overflow="fold"), "emotion", *first.probabilities, *first.ratings)
-    for name, one in zip(names, done, strict=True):
-        shares = [f"{value:.2f}" for value in one.probabilities.values()]
-        table.add_row(name, one.emotion, *shares, *(f"{value:.2f}" for value in one.ratings.values()))
+    rows = [("emotion", *first.probabilities, *first.ratings)]
+    for one in done:
+        figures = (*one.probabilities.values(), *one.ratings.values())
+        rows.append((one.emotion, *(f"{value:.2f}" for value in figures)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    fits = sum(widths) + len(widths) + _NAME_WIDTH <= console.out.width  # then only names are folded
+    table = Table(Column("recording", overflow="fold"), box=SIMPLE_HEAD, padding=0, show_edge=False)
+    for head in rows[0]:
+        table.add_column(head, overflow="fold", no_wrap=fits)
+    for name, row in zip(names, rows[1:], strict=True):
+        table.add_row(name, *row)
     console.out.print(table)
 
 
