@@ -39,7 +39,7 @@ def figure(row: dict, measure: str) -> str:
     value = row.get(measure)
     if value is None:
         return "–"
-    return f"{100 * value:.2f}" if measure in ("wa", "ua") else f"{value:.4f}"
+    return f"{100 * value:.2f}" if measure in ("wa", "ua") else f"{value:z.4f}"
 
 
 best: dict[tuple[str, str], dict] = {}
@@ -78,7 +78,7 @@ for row in rows:
 protocol = f"{settings.corpus_name}, {settings.protocol.name}, {len(study.lock['folds'])} folds, one seed"
 print(f"\n{protocol}; validation speakers, where nothing else is said; {settings.claim}.")
 if evaluation:
-    print(f"Test speakers: {evaluation['level']}; {evaluation['configurations_compared']} trials compared.")
+    print(f"Test speakers: {evaluation['level']}; trials compared: {evaluation['configurations_compared']}.")
 
 # %% [markdown]
 # ## For LaTeX

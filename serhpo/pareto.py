@@ -52,8 +52,8 @@ def standard_objectives(classes: int, names: Sequence[str] = ("ua", "ccc")) -> t
 
 
 def figure(metric: str, value: float) -> str:
-    """A value as tables show it: three digits, or a count in full."""
-    return f"{value:,.0f}" if metric in COUNTS else f"{value:.3f}"
+    """A value as tables show it: three digits, none of them a minus zero, or a count in full."""
+    return f"{value:,.0f}" if metric in COUNTS else f"{value:z.3f}"
 
 
 def losses(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.float64]:

@@ -180,3 +180,8 @@ def test_values_stay_as_they_were():
     values = np.array([[0.5, 0.5, 100.0]])
     losses(values, SIZED)
     assert values.tolist() == [[0.5, 0.5, 100.0]]
+
+
+def test_a_figure_just_below_nought_is_nought():
+    assert figure("ccc", -1e-9) == "0.000"
+    assert figure("ccc", -0.25) == "-0.250"
