@@ -28,28 +28,41 @@ LOGS = "logs"
 """Folder in a study that holds what the trackers write."""
 
 
-def _tensorboard(folder: Path, study: str) -> LoggerCallback:
+def _tensorboard(folder: Path, study: Study) -> LoggerCallback:
     from ray.tune.logger import TBXLoggerCallback
 
     return TBXLoggerCallback()
 
 
-def _mlflow(folder: Path, study: str) -> LoggerCallback:
+def _mlflow(folder: Path, study: Study) -> LoggerCallback:
+    import mlflow
     from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    class Resuming(MLflowLoggerCallback):  # type: ignore[misc]
+        """Goes on with the run that a trial has already; Ray's own begins another one."""
+
+        def log_trial_start(self, trial: Any) -> None:
+            client, same = mlflow.MlflowClient(uri), {**tags, "trial_name": str(trial)}
+            wanted = " and ".join(f"tags.{key} = '{value}'" for key, value in same.items())
+            if found := client.search_runs([self.mlflow_util.experiment_id], wanted, max_results=1):
+                self._trial_runs[trial] = found[0].info.run_id
+                client.update_run(found[0].info.run_id, status="RUNNING")
+            super().log_trial_start(trial)
 
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # a folder is all that a single user needs
     uri = os.environ.get("MLFLOW_TRACKING_URI") or folder.as_uri()
-    return MLflowLoggerCallback(tracking_uri=uri, experiment_name=study)
+    tags = {"study_created": study.settings.created}  # another study of this name is another one
+    return Resuming(tracking_uri=uri, experiment_name=study.name, tags=tags)
 
 
-def _wandb(folder: Path, study: str) -> LoggerCallback:
+def _wandb(folder: Path, study: Study) -> LoggerCallback:
     from ray.air.integrations.wandb import WandbLoggerCallback
 
     project = os.environ.get("WANDB_PROJECT") or "serhpo"
-    return WandbLoggerCallback(project=project, group=study, dir=str(folder), resume="allow")
+    return WandbLoggerCallback(project=project, group=study.name, dir=str(folder), resume="allow")
 
 
-TRACKERS: dict[str, tuple[str, Callable[[Path, str], LoggerCallback]]] = {
+TRACKERS: dict[str, tuple[str, Callable[[Path, Study], LoggerCallback]]] = {
     "tensorboard": ("tensorboardX", _tensorboard),
     "mlflow": ("mlflow", _mlflow),
     "wandb": ("wandb", _wandb),
@@ -102,7 +115,7 @@ class Tracked:
             folder = self._study.path / LOGS / name
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                callback = TRACKERS[name][1](folder, self._study.name)
+                callback = TRACKERS[name][1](folder, self._study)
                 callback.setup()
             except Exception as error:
                 raise ConfigError(f"Cannot log to {name}: {error}", where="--log-to", got=name) from error

@@ -95,13 +95,31 @@ def test_a_server_of_one_s_own_is_used(study, listener, monkeypatch, tmp_path):
     assert not list((study.path / "logs" / "mlflow").iterdir())
 
 
+def test_mlflow_goes_on_with_the_run_of_a_resumed_trial(study, listener, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="serhpo[mlflow]")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    run(["mlflow"], study, listener)
+    tracked = Tracked(["mlflow"], study, listener)
+    tracked.started(1, 1, 1)
+    tracked.epoch({"trial": 5, "epoch": 2, "ua": 0.7, "ccc": 0.3})
+    client = mlflow.tracking.MlflowClient((study.path / "logs" / "mlflow").as_uri())
+    (experiment,) = [one.experiment_id for one in client.search_experiments() if one.name == "demo"]
+    runs = [one for one in client.search_runs([experiment]) if one.info.run_name == "trial-5"]
+    assert [one.info.status for one in runs] == ["RUNNING"]
+    told = client.get_metric_history(runs[0].info.run_id, "ua")
+    assert [(metric.step, metric.value) for metric in told] == [(1, 5.1), (2, 0.7)]
+    tracked.finished()
+    assert client.get_run(runs[0].info.run_id).info.status == "FINISHED"
+    assert not [told for told in listener.heard if told[0] == "phase"]  # nothing broke
+
+
 def test_wandb_is_told_project_group_and_a_name_that_resumes(study, monkeypatch):
     told = {}
     from ray.air.integrations import wandb
 
     monkeypatch.setattr(wandb, "WandbLoggerCallback", lambda **options: told.update(options))
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
-    TRACKERS["wandb"][1](study.path / "logs" / "wandb", "demo")
+    TRACKERS["wandb"][1](study.path / "logs" / "wandb", study)
     folder = str(study.path / "logs" / "wandb")
     assert told == {"project": "serhpo", "group": "demo", "dir": folder, "resume": "allow"}
 
