@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serhpo.corpus.table import Corpus
+from serhpo.errors import StudyError
+from serhpo.evaluate import documents
 from serhpo.pareto import figure
+from serhpo.study.baseline_names import BASELINES
 
 if TYPE_CHECKING:
     from serhpo.export.model import ModelSettings
@@ -39,9 +42,9 @@ def model_card(study: Study, trial: TrialRecord, corpus: Corpus, settings: Model
     low_high = settings.dimensions
     ratings = "no ratings" if low_high is None else f"ratings from {low_high[0]:g} to {low_high[1]:g}"
     baselines = [
-        f"| {name.replace('_', ' ')} | {_figure(row.get('ua'))} | {_figure(row.get('ccc'))} |"
+        f"| {BASELINES[name].label} | {_figure(row.get('ua'))} | {_figure(row.get('ccc'))} |"
         for name, row in (study.baselines() or {}).items()
-        if isinstance(row, dict)
+        if name in BASELINES and isinstance(row, dict)
     ]
     return "\n".join(
         [
@@ -79,11 +82,42 @@ def model_card(study: Study, trial: TrialRecord, corpus: Corpus, settings: Model
             *(["| baseline | UA | CCC |", "|---|---|---|", *baselines, ""] if baselines else []),
             "An utterance was predicted by its fold's network alone; the average of them was not measured.",
             "",
+            *_on_test_speakers(study, trial.number),
             "## Limits",
             "",
             _LIMITS,
         ]
     )
+
+
+def _on_test_speakers(study: Study, number: int) -> list[str]:
+    """What `serhpo evaluate` measured of this trial: a table for every protocol and corpus."""
+    try:
+        found = documents(study)
+    except StudyError as error:
+        return [f"What was measured on test speakers cannot be read: {error.what}.", ""]
+    lines = []
+    for one in found:
+        for row in one["rows"]:
+            if (row["kind"], row["trial"]) == ("candidate", number):
+                seeds = f"{len(row['seeds'])} {'seed' if len(row['seeds']) == 1 else 'seeds'}"
+                folds = f"{len(one['folds'])} of {one['folds_of_protocol']} folds"
+                lines += [
+                    f"### Test speakers of {one['corpus']}, `{one['protocol']}`",
+                    "",
+                    f"{one['level'][0].upper()}{one['level'][1:]}; {folds}, {seeds}. "
+                    "Networks of this configuration, trained anew.",
+                    "",
+                    "| test | value | standard error |",
+                    "|---|---|---|",
+                    *(
+                        f"| {name.upper()} | {_figure(figure['value'])} | {_error(figure['se'])} |"
+                        for name, figure in row["figures"].items()
+                        if name in ("wa", "ua", "ccc")
+                    ),
+                    "",
+                ]
+    return lines
 
 
 def _error(value: float | None) -> str:

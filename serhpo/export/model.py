@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,6 +174,7 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
             (save_directory / SETTINGS).write_text(text + "\n", encoding="utf-8")
             if self.card:
                 (save_directory / CARD).write_text(self.card, encoding="utf-8")
+            shutil.copymode(save_directory / SETTINGS, save_directory / WEIGHTS)  # else the owner's alone
         except OSError as error:
             raise StorageError.from_os_error(error, save_directory) from error
 

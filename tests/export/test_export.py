@@ -14,7 +14,7 @@ import soundfile
 from serhpo.corpus import read_corpus
 from serhpo.corpus.table import Corpus
 from serhpo.errors import AudioError, ConfigError, StudyError, UsageError
-from serhpo.export import EmotionModel, export_trial
+from serhpo.export import EmotionModel, card, export_trial
 from serhpo.study import Study
 from serhpo.training.checkpoint import load_predictions
 from tests.conftest import Done
@@ -101,14 +101,53 @@ def test_the_folder_holds_no_pickle_and_says_what_it_is(finished: Finished, expo
         "config.json",
         "model.safetensors",
     ]
-    card = (exported / "README.md").read_text()
+    told = (exported / "README.md").read_text()
     value = finished.study.front()[0].values
     assert value is not None
-    assert f"| UA | {value['ua']:.3f} |" in card
-    assert finished.study.settings.claim[1:] in card
+    assert f"| UA | {value['ua']:.3f} |" in told
+    assert finished.study.settings.claim[1:] in told
     config = json.loads((exported / "config.json").read_text())
     assert config["classes"] == ["angry", "happy", "neutral", "sad"]
     assert config["origin"]["trial"] == 0
+
+
+def test_whoever_may_read_the_settings_may_read_the_weights(exported: Path) -> None:
+    modes = {path.name: path.stat().st_mode for path in exported.iterdir()}
+    assert modes["model.safetensors"] == modes["config.json"]
+
+
+def test_the_card_has_what_was_measured_on_test_speakers(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"kind": kind, "trial": trial, "seeds": [0], "figures": {"ua": {"value": value, "se": 0.012}}}
+        for kind, trial, value in (
+            ("candidate", 1, 0.111),
+            ("candidate", 0, 0.222),
+            ("baseline", None, 0.333),
+        )
+    ]
+    one = {
+        "corpus": "x",
+        "protocol": "holdout",
+        "level": "never heard",
+        "folds": ["1"],
+        "folds_of_protocol": 2,
+    }
+    monkeypatch.setattr(card, "documents", lambda study: [{**one, "rows": rows}])
+    export_trial(finished.study, 0, tmp_path / "model")
+    text = (tmp_path / "model" / "README.md").read_text()
+    assert "Never heard; 1 of 2 folds, 1 seed." in text
+    assert "| UA | 0.222 | 0.012 |" in text
+    assert "0.111" not in text
+    assert "0.333" not in text
+
+    def damaged(study: Study) -> None:
+        raise StudyError("The record is damaged")
+
+    monkeypatch.setattr(card, "documents", damaged)
+    export_trial(finished.study, 0, tmp_path / "other")
+    assert "cannot be read: The record is damaged." in (tmp_path / "other" / "README.md").read_text()
 
 
 def test_saved_again_it_is_the_same(exported: Path, tmp_path: Path) -> None:
