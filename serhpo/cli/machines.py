@@ -166,4 +166,4 @@ def cache_beside(storage: str | None, cache: str | None) -> str | None:
     """The address of the shared feature store: beside studies on a store, unless another one is named."""
     from serhpo.study.store import below
 
-    return cache or (below(storage, "features") if storage else None)
+    return cache or (below(storage, ".features") if storage else None)  # no name of a study begins so

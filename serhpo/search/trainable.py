@@ -97,7 +97,11 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
 
     @property
     def _folder(self) -> Path:
-        """With a store it is this process' alone: another one may run the trial again already."""
+        """With a store it is this process' alone.
+
+        Tune starts a process for a trial and gives it to another that is free by then; a machine that
+        was cut off may still run a trial that went on elsewhere.
+        """
         process = str(os.getpid()) if self._context.store else ""
         return self._context.trials / process / str(self._number)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from serhpo.cli.machines import cache_beside
 from serhpo.study import Study
 from serhpo.study.mirror import Mirror
 from serhpo.study.store import StudyStore
@@ -62,3 +63,9 @@ def test_a_store_that_cannot_be_written_or_has_the_study_is_one_error(
     assert (broken.code, broken.json["error"]["message"]) == (5, "The study's store cannot be used")
     assert "nothing was started" in broken.json["error"]["hint"]
     assert not (home / "studies" / "s").exists()
+
+
+def test_features_lie_beside_studies_under_a_name_that_none_can_have() -> None:
+    assert cache_beside("s3://b/p?region=x", None) == "s3://b/p/.features?region=x"
+    assert cache_beside("s3://b/p", "/mnt/cache") == "/mnt/cache"
+    assert cache_beside(None, None) is None
