@@ -38,8 +38,8 @@ def state(name: str) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A figure with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    """A figure with a true minus sign, and none at nought."""
+    return f"{value:z.{digits}f}".replace("-", "−")
 
 
 def measured(values: Mapping[str, float], errors: Mapping[str, float], metric: str) -> str:

@@ -96,3 +96,7 @@ def test_a_single_task_model_above_the_front_is_commented_on(tmp_path):
 
 def test_differences_carry_their_sign():
     assert (words.signed(0.01), words.signed(-0.01)) == ("+0.010", "−0.010")
+
+
+def test_nought_has_no_sign():
+    assert (words.number(-1e-9), words.number(-0.25)) == ("0.000", "−0.250")
