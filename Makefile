@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all test-cluster chaos lint lock clean
+.PHONY: demo test test-all test-cluster chaos chaos-cluster lint lock clean
 
 demo: $(READY)
 	@echo "serhpo demo: synthesises a small speech corpus once, then runs a real search of 12 trials on it"
@@ -28,6 +28,10 @@ chaos: $(READY)
 # `ray up` on three machines made of name spaces, as root; elsewhere skipped, with what is missing.
 test-cluster: $(READY)
 	$(BIN)/pytest -m cluster tests/cluster
+
+# Ten faults of machines and head in one search on these machines: about 15 minutes on two idle cores.
+chaos-cluster: $(READY)
+	$(BIN)/python -m tests.cluster.chaos
 
 lint: $(READY)
 	$(BIN)/ruff check .

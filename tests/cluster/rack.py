@@ -166,10 +166,9 @@ class Rack:
         return words + self.laptop(f"ray job status {address} {job} 2>&1")
 
     def stop(self, job: str) -> str:
-        """End a job as its user would."""
-        return self.laptop(
-            f"ray job stop --address http://localhost:{self._port} {job} 2>&1 | tail -1"
-        ).strip()
+        """End a job as its user would; what Ray says of that."""
+        words = self.laptop(f"ray job stop --address http://localhost:{self._port} {job} 2>&1")
+        return " ".join(re.findall(r"Job '\S+' [a-z ]+", words))
 
     def _forward(self) -> None:
         self._port += 1
