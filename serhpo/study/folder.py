@@ -109,7 +109,7 @@ class Study:
         try:
             return optuna.load_study(study_name=None, storage=JournalStorage(self._file))  # its only one
         except (KeyError, ValueError) as error:
-            raise StudyError(f"The journal is damaged: {error}", where=self.path / "journal.log") from error
+            raise _damaged(self.path / "journal.log", error) from error
 
     @cached_property
     def _file(self) -> JournalFile:
@@ -311,6 +311,17 @@ def _write_new(
     study.set_user_attr("asked", asked)
     study.set_user_attr("resumed", 0)
     return study
+
+
+def _damaged(journal: Path, error: Exception) -> StudyError:
+    """The error for a journal that Optuna cannot read; names the first line that is no JSON."""
+    for number, line in enumerate(journal.read_bytes().splitlines(), start=1):
+        try:
+            json.loads(line)
+        except ValueError:
+            hint = "bring the file back from a copy of the study: what follows in it builds on that line"
+            return StudyError("A line of the journal is damaged", where=f"{journal}:{number}", hint=hint)
+    return StudyError(f"The journal is damaged: {error}", where=journal)
 
 
 def _journal(path: Path) -> JournalFile:

@@ -266,8 +266,9 @@ def test_a_damaged_study_is_an_error_with_its_file(tmp_path):
     other = make(tmp_path, "t")
     journal = other.path / "journal.log"
     journal.write_bytes(b"oops\n" + journal.read_bytes())
-    with pytest.raises(StudyError, match="journal is damaged"):
+    with pytest.raises(StudyError, match="journal is damaged") as caught:
         Study(other.path).trials()
+    assert caught.value.where.endswith("journal.log:1")
     empty = make(tmp_path, "u")
     (empty.path / "journal.log").write_bytes(b"")
     with pytest.raises(StudyError, match="journal is damaged"):
