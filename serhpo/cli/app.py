@@ -18,6 +18,7 @@ from serhpo.cli import (
     corpus,
     evaluate,
     export,
+    features,
     front,
     launched,
     read,
@@ -41,7 +42,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(cache.app, name="cache")
 app.add_typer(space.app, name="space")
 app.command()(check.check)
-app.command()(search.features)
+app.command()(features.features)
 app.command()(search.search)
 app.command()(search.resume)
 app.command()(train.train)

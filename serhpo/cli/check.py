@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from serhpo.cli import console, machines
-from serhpo.cli.search import CacheOption, SetOption, find_corpus, load_pinned, remote_store
+from serhpo.cli.sources import CacheOption, SetOption, find_corpus, load_pinned, remote_store
 from serhpo.errors import SerhpoError, StorageError
 
 NEEDED_BYTES = 200 * 2**20

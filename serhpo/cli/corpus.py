@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from serhpo.cli import console
-from serhpo.cli.search import ClassesOption
+from serhpo.cli.sources import ClassesOption
 
 if TYPE_CHECKING:
     from serhpo.corpus.table import Corpus
@@ -29,7 +29,7 @@ def show(
     as_json: console.JsonOption = False,
 ) -> None:
     """Count utterances per class and speaker, ranges, hours, missing labels and problems."""
-    from serhpo.cli.search import find_corpus
+    from serhpo.cli.sources import find_corpus
 
     corpus = find_corpus(path, classes)
     summary = corpus.summary()
@@ -56,7 +56,7 @@ def convert(
     as_json: console.JsonOption = False,
 ) -> None:
     """Write a corpus as one Parquet manifest, which every command reads as it reads the corpus."""
-    from serhpo.cli.search import find_corpus
+    from serhpo.cli.sources import find_corpus
     from serhpo.corpus.manifest import write
 
     corpus: Corpus = find_corpus(path, classes).require_clean()

@@ -11,7 +11,7 @@ import typer
 
 from serhpo.cli import completion, console, supervise
 from serhpo.cli.console import StudyArgument
-from serhpo.cli.search import CacheOption, ClassesOption
+from serhpo.cli.sources import CacheOption, ClassesOption
 from serhpo.errors import NoCompleteTrialError, UsageError, nearest
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serhpo.cli import console
-from serhpo.cli.search import remote_store
+from serhpo.cli.sources import remote_store
 
 if TYPE_CHECKING:
     from serhpo.cache import RemoteStore

@@ -1,52 +1,37 @@
-"""``serhpo search``, ``resume`` and ``features``: the commands that compute."""
+"""``serhpo search`` and ``resume``."""
 
 from __future__ import annotations
 
 import shutil
 from collections import Counter
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serhpo.cli import completion, console, launched, machines, supervise
+from serhpo.cli.announce import announce
 from serhpo.cli.launched import SubmitOption
 from serhpo.cli.machines import GpusOption, StorageOption, WaitNodesOption
+from serhpo.cli.sources import (
+    CacheOption,
+    ClassesOption,
+    CorpusOption,
+    SetOption,
+    SpaceOption,
+    fill,
+    find_corpus,
+    load_pinned,
+    plan_of,
+    remote_store,
+)
 from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
-    from serhpo.cache import Made, RemoteStore
-    from serhpo.corpus.table import Corpus
-    from serhpo.search.fill import StreamProgress
+    from serhpo.cache import RemoteStore
     from serhpo.search.prepare import Plan
-    from serhpo.search.space import Space
     from serhpo.study import Study
     from serhpo.study.store import StudyStore
-
-CorpusOption = Annotated[
-    Path | None, typer.Option(help="Folder of the corpus, or a manifest; without it the embedded one.")
-]
-ClassesOption = Annotated[
-    str | None,
-    typer.Option(help="Emotion classes: a preset by its number (4, 5) or a YAML file of class: [codes]."),
-]
-SpaceOption = Annotated[
-    str, typer.Option(help="Search space: a name (smoke, quick, paper, full, full-ssl) or a YAML file.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="key=value: pin a parameter or change a setting; repeatable."),
-]
-
-CacheOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="SERHPO_CACHE",
-        help="Feature store that several machines share: s3://bucket/folder, or a mounted folder.",
-    ),
-]
-
 
 HoursOption = Annotated[
     float | None, typer.Option(help="End after so many hours of searching, all runs together.")
@@ -120,7 +105,7 @@ def search(
         launched.submit(submit, name, name, storage)
         return
     trackers.require(log_to or [])
-    plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], options)
+    plan = plan_of(space, find_corpus(corpus, classes, as_json), settings or [], options)
     require_new(studies_folder() / name)
     storage = machines.stored_at(storage, name)
     store = StudyStore(storage, name) if storage else None
@@ -133,7 +118,7 @@ def search(
 
         print_plan(plan, name, store, as_json)
         return
-    _announce(plan)
+    announce(plan)
     with ExitStack() as session:  # Ray, if filling needs it, stays up for the search
         remote = remote_store(machines.cache_beside(storage, cache))
         machines.join(plan, session, remote, wait_nodes, stored=store is not None)
@@ -199,68 +184,12 @@ def resume(
         _run(opened, plan, shards, remote, store, as_json, log_to or [], cached, given)
 
 
-def features(
-    space: SpaceOption = "full",
-    corpus: CorpusOption = None,
-    classes: ClassesOption = None,
-    settings: SetOption = None,
-    cache: CacheOption = None,
-    as_json: console.JsonOption = False,
-) -> None:
-    """Fill the feature cache for everything a space can ask for. Can be stopped and run again."""
-    plan = _plan(space, find_corpus(corpus, classes, as_json), settings or [], {})
-    with ExitStack() as session:
-        remote = remote_store(cache)
-        machines.join(plan, session, remote, None)
-        shards, how = fill(plan, session, remote)
-    files = [str(path) for group in shards.values() for path in group]
-    counts = {kind: how[kind] for kind in ("built", "fetched", "found")}
-    if as_json:
-        console.print_json({"schema_version": 1, "shards": files, **counts})
-    else:
-        origin = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-        console.out.print(f"{len(files)} cache files ({origin}), {how['bytes'] / 2**20:.1f} MiB")
-
-
-def find_corpus(path: Path | None, classes: str | None = None, quiet: bool = False) -> Corpus:
-    """The corpus at a path, read with these classes; without one the embedded corpus."""
-    from serhpo.corpus import embedded_corpus, read_corpus
-    from serhpo.corpus.classes import parse_classes
-
-    reading = parse_classes(classes)
-    if path is not None:
-        return read_corpus(path, reading)
-    if not quiet:
-        console.say(
-            "No --corpus given: using the embedded synthetic corpus (says nothing about human speech)"
-        )
-    with console.progress("speaking the embedded corpus", "utterances") as update:
-        return read_corpus(embedded_corpus(update), reading)
-
-
 def _limits(
     trials: int | None, hours: float | None, gpu_hours: float | None, epochs: int | None, patience: int | None
 ) -> dict[str, float | None]:
     """What may end a search, by the names of :class:`~serhpo.search.settings.SearchSettings`."""
     limits = {"trials": trials, "hours": hours, "gpu_hours": gpu_hours}
     return {**limits, "total_epochs": epochs, "patience": patience}
-
-
-def load_pinned(space: str, settings: list[str], options: dict[str, Any]) -> Space:
-    """A space with ``--set`` and the options that stand for settings of its search."""
-    from serhpo.search.space import load_space, parse_settings
-
-    given = {f"search.{key}": value for key, value in options.items() if value is not None}
-    loaded = load_space(space)
-    if pins := {**parse_settings(settings), **given}:
-        loaded = loaded.pinned(pins, f"{space} with {', '.join(f'{k}={v}' for k, v in pins.items())}")
-    return loaded
-
-
-def _plan(space: str, corpus: Corpus, settings: list[str], options: dict[str, Any]) -> Plan:
-    from serhpo.search.prepare import make_plan
-
-    return make_plan(load_pinned(space, settings, options), space, corpus)
 
 
 def _enqueued(plan: Plan, sources: list[str]) -> list[dict[str, Any]]:
@@ -302,62 +231,6 @@ def _warm_trials(plan: Plan, name: str) -> list[Any]:
         console.say(f"{name} measured on other recordings or folds: its figures guide, they do not compare")
     console.say(f"the sampler starts with {len(trials)} trials of {name}; they count for nothing else")
     return trials
-
-
-def _announce(plan: Plan) -> None:
-    from serhpo.search.rungs import early_rungs, expected_epochs, rung_levels
-
-    _tell_of_a_larger_grid(plan)
-    s = plan.space.search
-    labelled = len(plan.corpus) - plan.corpus.summary()["unlabelled"]
-    shape = (s.epochs, s.grace_period, s.reduction_factor)
-    levels = rung_levels(*shape)
-    if early := early_rungs(levels, plan.space.peak_epoch(), s.epochs):
-        console.say(early)
-    about = expected_epochs(s.trials, *shape, s.ranking, len(s.objectives))
-    console.say(
-        f"Corpus {plan.corpus.name}: {len(plan.corpus)} utterances, {labelled} of them labelled, "
-        f"{len(plan.corpus.speakers)} speakers; {plan.space.protocol.name}, {len(plan.folds)} folds"
-    )
-    console.say(
-        f"Search: {s.trials} trials over {len(plan.space.parameters)} parameters, "
-        f"compared at epochs {', '.join(map(str, levels)) or 'none'}; "
-        f"about {about} epochs instead of {s.trials * s.epochs} without pruning; "
-        f"{f'{s.concurrent} trials' if s.concurrent else 'as many as fit'} at a time"
-    )
-
-
-def _tell_of_a_larger_grid(plan: Plan) -> None:
-    from itertools import islice
-
-    from serhpo.search.grid import points
-
-    search = plan.space.search
-    if search.sampler != "grid":
-        return
-    if sum(1 for _ in islice(points(plan.space), search.trials + 1)) > search.trials:
-        console.say(f"The grid has more points than {search.trials}: --trials sets how many are tried")
-
-
-def remote_store(address: str | None) -> RemoteStore | None:
-    """The shared feature store at an address, if one is given."""
-    from serhpo.cache import RemoteStore
-
-    return RemoteStore(address) if address else None
-
-
-def fill(plan: Plan, session: ExitStack, remote: RemoteStore | None) -> tuple[Any, Counter[str]]:
-    """Cache files by extractor; how many of them were found, fetched and built, and their bytes."""
-    from serhpo.search.prepare import fill_features
-
-    how: Counter[str] = Counter()
-    with console.streams_progress("features", "utterances") as update:
-
-        def report(stream: StreamProgress, made: Made) -> None:
-            how.update({made.how: 1, "bytes": made.size})
-            update(stream.stream, stream.done, stream.total, stream.seconds_left)
-
-        return fill_features(plan, report, session, remote), how
 
 
 def _run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from serhpo.cli import console
-from serhpo.cli.search import CacheOption, fill, remote_store
+from serhpo.cli.sources import CacheOption, fill, remote_store
 from serhpo.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
