@@ -45,6 +45,7 @@ METHODS = [
     ),
 ]
 QUICK = [Method("tpe", "adaptive"), Method("random", "epsilon_net"), Method("random", "none")]
+OURS_DEFAULT = "tpe, adaptive"
 GP_SEEDS = 5
 NOISY = {"noise": 0.06, "lasting": 0.5}
 
@@ -103,6 +104,40 @@ def table(
         yield f"| {sampler} | {pruning} | {' | '.join(cells)} | {len(figures)} |"
 
 
+def draw(
+    known: list[Problem], results: dict[Run, list[float]], methods: list[Method], budget: int, path: Path
+) -> None:
+    """A panel a problem: mean and standard error over seeds, while epochs are spent."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = (len(known) + 1) // 2
+    figure, panels = pyplot.subplots(rows, 2, figsize=(8, 3.2 * rows), layout="constrained", squeeze=False)
+    for problem, axes in zip(known, panels.flat, strict=False):
+        low = np.inf
+        for method in methods:
+            mine = [trace for run, trace in results.items() if run[:2] == (problem.name, str(method))]
+            if not mine:
+                continue
+            traces = np.array(mine) * (1 / problem.best if problem.best else 1000)
+            epochs = np.linspace(0, budget, traces.shape[1] + 1)[1:]
+            mean, error = traces.mean(axis=0), traces.std(axis=0, ddof=1) / np.sqrt(len(traces))
+            (line,) = axes.plot(
+                epochs, mean, label=str(method), linewidth=2.5 if str(method) == OURS_DEFAULT else 1.2
+            )
+            axes.fill_between(epochs, mean - error, mean + error, alpha=0.15, color=line.get_color())
+            low = min(low, mean[len(mean) // 3 - 1])  # before, all climb alike
+        unit = "share of the true front's" if problem.best else "× 1000"
+        axes.set(title=problem.name, xlabel="epochs spent", ylabel=f"hypervolume, {unit}", xlim=(0, budget))
+        axes.set_ylim(bottom=low if np.isfinite(low) else None)
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
+    figure.savefig(path, dpi=100)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("problem", nargs="*", help="default: all")
@@ -115,6 +150,7 @@ def main() -> None:
     parser.add_argument("--method", action="append", help='only these, as "tpe, adaptive"; repeatable')
     parser.add_argument("--less", metavar="METHOD", help="this one less each, paired by seed")
     parser.add_argument("--out", type=Path, help="JSON lines of finished searches, kept and added to")
+    parser.add_argument("--png", type=Path, help="draw hypervolume against epochs there")
     args = parser.parse_args()
 
     known = problems()
@@ -160,6 +196,9 @@ def main() -> None:
     shown = {run: trace for run, trace in results.items() if args.from_seed <= run[2] < seeds}
     for name in names:
         print("\n".join(table(known[name], shown, methods, args.less)))
+    if args.png:
+        chosen = [method for method in methods if not args.method or str(method) in args.method]
+        draw([known[name] for name in names], shown, chosen, budget, args.png)
 
 
 if __name__ == "__main__":

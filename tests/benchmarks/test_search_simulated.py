@@ -49,11 +49,13 @@ def search(problems):
 
 def test_a_quick_run_prints_a_table_and_goes_on_where_it_stopped(tmp_path):
     out = tmp_path / "runs.jsonl"
-    arguments = ("--quick", "--out", out, "well-behaved curves", "crossing curves")
+    picture = tmp_path / "runs.png"
+    arguments = ("--quick", "--out", out, "--png", picture, "well-behaved curves", "crossing curves")
     first = run("search_simulated.py", *arguments).stdout
     assert first.count("| tpe | adaptive |") == first.count("| random | none |") == 2
     lines = out.read_text().splitlines()
     assert len(lines) == 2 * 3 * 2
+    assert picture.read_bytes().startswith(b"\x89PNG")
     out.write_text("\n".join(lines[:5]) + "\n")
     assert run("search_simulated.py", *arguments).stdout == first  # equal seeds, equal searches
 
