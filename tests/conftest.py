@@ -18,6 +18,9 @@ import pytest
 
 COMMAND = [sys.executable, "-m", "serhpo.cli.app"]
 
+# What a test needs for a cluster of its own, Ray keeps for as long as the process lives: so all have it.
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # as for what a script starts with `&`, and its children
@@ -39,7 +42,7 @@ class Done:
 
 def environment(home: Path) -> dict[str, str]:
     """The environment of a command whose studies and cache lie under ``home``; never a user's Ray."""
-    kept = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    kept = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "RAY_AUTH_MODE")}
     return {**kept, "SERHPO_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"}
 
 

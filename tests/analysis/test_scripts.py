@@ -93,7 +93,7 @@ def test_the_papers_table_ends_in_test_speakers_once_they_were_read(run):
     out = run("papers_table.py", "demo")
     assert "| test speakers: trial 0 | " in out
     assert "| test speakers: class means | " in out
-    assert "2 trials compared" in out
+    assert "trials compared: 2." in out
     assert "Bautista & Shin 2025 |" not in out  # neither that corpus nor that protocol
 
 

@@ -18,7 +18,6 @@ def private_cluster(**head: Any) -> Iterator[Cluster]:
     """A head that computes nothing, on loopback, known to nobody but who is told its address."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
         for place in ("_private.utils.write_ray_address", "_common.utils.reset_ray_address"):

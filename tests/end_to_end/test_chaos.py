@@ -36,7 +36,7 @@ def test_a_study_on_a_store_survives_the_loss_of_its_heads(tmp_path: Path) -> No
 REASONS = {
     "memory": "MemoryError: cannot allocate 1 TiB",
     "not a number": f"epoch {EPOCH} is not finite: ccc",
-    "killed": "its process died 2 times; Ray gives no cause; memory may have run out",
+    "killed": "its process died 2 times; The actor is dead because its worker process has died.",
     "hangs": f"epoch {EPOCH} took longer than search.epoch_limit_s (15 s)",
 }
 
