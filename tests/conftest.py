@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ COMMAND = [sys.executable, "-m", "serhpo.cli.app"]
 
 # What a test needs for a cluster of its own, Ray keeps for as long as the process lives: so all have it.
 os.environ["RAY_AUTH_MODE"] = "disabled"
+
+# Of test processes that compiled the same functions at a time, into one cache beside librosa, one crashed.
+COMPILED = tempfile.TemporaryDirectory()
+os.environ["NUMBA_CACHE_DIR"] = COMPILED.name
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
