@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from serhpo.errors import ConfigError, Problem, nearest
+from serhpo.text import counted
 
 
 class Config(BaseModel):
@@ -117,9 +118,8 @@ def parse(
         return kind.model_validate(data)
     except ValidationError as error:
         problems = validation_problems(error, kind, str(where) if where else None)
-        plural = "problem" if len(problems) == 1 else "problems"
         raise error_type(
-            f"{len(problems)} {plural} in {where or kind.__name__}", problems=problems
+            f"{counted(len(problems), 'problem')} in {where or kind.__name__}", problems=problems
         ) from error
 
 

@@ -26,6 +26,7 @@ from serhpo.cli.sources import (
     remote_store,
 )
 from serhpo.errors import ResourceError, UsageError
+from serhpo.text import counted
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.cache import RemoteStore
@@ -223,7 +224,7 @@ def _warm_trials(plan: Plan, name: str) -> list[Any]:
     refuse_leak(other, plan.folds, plan.corpus.name)
     trials, dropped = warm_trials(plan.space, other)
     for reason, count in dropped.most_common():
-        console.say(f"not taken from {name}: {count} {'trial' if count == 1 else 'trials'}: {reason}")
+        console.say(f"not taken from {name}: {counted(count, 'trial')}: {reason}")
     if (
         other.lock.get("corpus_digest") != plan.corpus.digest
         or other.settings.protocol != plan.space.protocol

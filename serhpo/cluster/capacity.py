@@ -13,6 +13,7 @@ import ray
 
 from serhpo.config import read_yaml
 from serhpo.errors import ResourceError
+from serhpo.text import counted
 
 CLUSTER_FILE = Path("~/ray_bootstrap_config.yaml")
 """Where ``ray up`` leaves the cluster's file on its head, resources of all machine types filled in."""
@@ -133,7 +134,7 @@ class Capacity:
         """
         if self.now(share) or (self.grows and self.at_most(share) != 0):
             return
-        asked = f"{share} per trial"
+        asked, on = f"{share} per trial", counted(len(self.machines), "machine")
         if (
             share.gpus
             and not self.gpus
@@ -150,7 +151,7 @@ class Capacity:
             "A trial needs more than the machines have",
             where="search.cpus_per_trial, search.gpus_per_trial",
             got=asked,
-            allowed=f"{self.cpus} CPU and {self.gpus} GPU in all, on {_machines(len(self.machines))}",
+            allowed=f"{self.cpus} CPU and {self.gpus} GPU in all, on {on}",
             hint="lower them, for example --set search.cpus_per_trial=1 --set search.gpus_per_trial=0",
         )
 
@@ -159,22 +160,17 @@ class Capacity:
         now = self.now(share)
         at_once = min(now, limit) if limit else now
         hosts = sum(1 for machine in self.machines if share.fits(machine))
-        on = _machines(hosts)
+        on = counted(hosts, "machine")
         if not share.gpus:
             return f"{share.cpus} CPU a trial, {self.cpus} CPUs on {on}: {at_once} at once"
-        gpus = f"{self.gpus} {'GPU' if self.gpus == 1 else 'GPUs'}"
+        gpus = counted(self.gpus, "GPU")
         if share.gpus >= 1:
             text = f"{share.gpus:g} GPU a trial, {gpus} on {on}: {at_once} at once"
         else:
-            each = share.per_gpus(1)
-            text = f"{each} {'trial' if each == 1 else 'trials'} per GPU on {gpus}: {at_once} at once"
+            text = f"{counted(share.per_gpus(1), 'trial')} per GPU on {gpus}: {at_once} at once"
         if now < sum(share.per_gpus(int(machine.get("GPU", 0.0))) for machine in self.machines):
             text += f" (their {self.cpus} CPUs hold no more, at {share.cpus} a trial)"
         return text
-
-
-def _machines(count: int) -> str:
-    return f"{count} machine" if count == 1 else f"{count} machines"
 
 
 def capacity() -> Capacity:

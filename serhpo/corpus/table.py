@@ -19,6 +19,7 @@ from serhpo import config
 from serhpo.corpus.audio import audio_info
 from serhpo.corpus.classes import FOUR_CLASSES, ReadSettings
 from serhpo.errors import AudioError, CorpusError, Problem
+from serhpo.text import counted
 
 DIMENSIONS = ("valence", "arousal", "dominance")
 UNKNOWN_SPEAKER = "Unknown"
@@ -141,9 +142,8 @@ class Corpus:
             CorpusError: Something was wrong on disk (all of it is listed), or nothing was found.
         """
         if self.problems:
-            plural = "problem" if len(self.problems) == 1 else "problems"
             raise CorpusError(
-                f"{len(self.problems)} {plural} in the corpus",
+                f"{counted(len(self.problems), 'problem')} in the corpus",
                 where=self.root,
                 problems=self.problems,
                 hint="mend or remove the files named, then run `serhpo check` again",

@@ -9,6 +9,7 @@ from typing import Literal
 from serhpo.config import digest
 from serhpo.errors import UsageError
 from serhpo.evaluate.held_out import HeldOut
+from serhpo.text import counted
 
 Variant = Literal["joint", "classes", "dimensions"]
 """A trial's own configuration, or it trained for one task alone: λ = 1 or λ = 0."""
@@ -164,7 +165,7 @@ def _refusal(trial: int, readings: Sequence[Reading], heard: Sequence[str]) -> U
     return UsageError(
         f"Trial {trial} has been measured on these test speakers already",
         where=f"speakers {', '.join(heard[:10])}" + (" …" if len(heard) > 10 else ""),
-        got=f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {protocols}: {', '.join(folds)}",
+        got=f"{counted(seeds, 'seed')}, {protocols}: {', '.join(folds)}",
         allowed="what was measured, from disk: the same protocol and folds, no more seeds",
         hint="--again reads them once more, with further seeds; every table will say so",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from serhpo.text import counted
+
 TITLES = {
     "wa": "WA",
     "ua": "UA",
@@ -62,8 +64,3 @@ def exchanged(comparisons: list[Mapping[str, Any]]) -> str:
     if comparisons and comparisons[0]["over"] == "speakers":
         return "speakers exchanged"
     return "utterances exchanged: of these speakers only"
-
-
-def counted(amount: int, noun: str) -> str:
-    """``1 seed``, ``2 seeds``."""
-    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"

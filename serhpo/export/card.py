@@ -9,6 +9,7 @@ from serhpo.errors import StudyError
 from serhpo.evaluate import documents
 from serhpo.pareto import figure
 from serhpo.study.baseline_names import BASELINES
+from serhpo.text import counted
 
 if TYPE_CHECKING:
     from serhpo.export.model import ModelSettings
@@ -100,7 +101,7 @@ def _on_test_speakers(study: Study, number: int) -> list[str]:
     for one in found:
         for row in one["rows"]:
             if (row["kind"], row["trial"]) == ("candidate", number):
-                seeds = f"{len(row['seeds'])} {'seed' if len(row['seeds']) == 1 else 'seeds'}"
+                seeds = counted(len(row["seeds"]), "seed")
                 folds = f"{len(one['folds'])} of {one['folds_of_protocol']} folds"
                 lines += [
                     f"### Test speakers of {one['corpus']}, `{one['protocol']}`",

@@ -10,6 +10,7 @@ from serhpo.report.numbers import Numbers, Trial
 from serhpo.study import Study, agreement_sentence
 from serhpo.study.baseline_names import BASELINES
 from serhpo.study.choice import BIAS_METHOD
+from serhpo.text import counted
 
 SHORT = {"ua": "UA", "ccc": "CCC", "parameters": "Parameters"}
 _LONG = {
@@ -75,11 +76,6 @@ def meaning(name: str) -> str:
 def settings(trial: Trial) -> str:
     """All parameters of a trial in one line."""
     return " · ".join(f"{name} {setting(value)}" for name, value in trial.params.items())
-
-
-def counted(amount: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``."""
-    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
 def front_sentence(numbers: Numbers) -> str:

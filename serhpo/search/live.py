@@ -19,6 +19,7 @@ from serhpo.pareto import figure
 from serhpo.search.estimate import Remaining
 from serhpo.study import Study, TrialRecord
 from serhpo.study.overview import Overview, Overviews, Row
+from serhpo.text import counted
 
 _WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
 _STYLES = {"COMPLETE": "green", "PRUNED": "yellow", "FAIL": "red"}
@@ -61,7 +62,7 @@ class Live:
     def started(self, trials: int, continued: int, at_once: int) -> None:
         """Trials are about to start."""
         going_on = f", {continued} of them where they were cut off" if continued else ""
-        self.phase(f"{trials} {'trial' if trials == 1 else 'trials'} to go{going_on}, {at_once} at a time")
+        self.phase(f"{counted(trials, 'trial')} to go{going_on}, {at_once} at a time")
         self._draw()
 
     def epoch(self, row: Mapping[str, Any]) -> None:
@@ -180,7 +181,7 @@ def heading(overview: Overview) -> str:
     """Front, hypervolume and its last change, budget used and the end to expect, in two lines."""
     grown = ""
     if overview.grown_by is not None:
-        since = f"{overview.stalled} {'trial' if overview.stalled == 1 else 'trials'} ago"
+        since = f"{counted(overview.stalled, 'trial')} ago"
         grown = f", grew with trial {overview.grown_by}" + (f", {since}" if overview.stalled else "")
     counts = [f"{n} {_WORDS[s]}" for s, n in overview.counts.items() if n and s in _WORDS]
     end = ""

@@ -26,6 +26,7 @@ from serhpo.features import Extractor, FeatureSettings
 from serhpo.search.parameter import Parameter, Scalar, Suggests, holds
 from serhpo.search.settings import SearchSettings
 from serhpo.search.space_check import space_problems, without
+from serhpo.text import counted
 from serhpo.training.config import Augmentation, OptimiserConfig, TrialConfig
 
 T = TypeVar("T", bound=Config)
@@ -279,9 +280,8 @@ def load_space_data(data: Mapping[str, Any], where: object) -> Space:
         space = Space.model_validate(sound)  # what is left of it has problems of its own
     problems += space_problems(space, str(where), gone)
     if problems:
-        plural = "problem" if len(problems) == 1 else "problems"
         raise SpaceError(
-            f"{len(problems)} {plural} in {where}",
+            f"{counted(len(problems), 'problem')} in {where}",
             problems=problems,
             hint="`serhpo check --space FILE` repeats this test",
         )

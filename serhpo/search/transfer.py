@@ -19,6 +19,7 @@ from serhpo.errors import ConfigError, LeakageError, Problem, SpaceError, StudyE
 from serhpo.search.assignment import Assignment, as_value, leaves, partial
 from serhpo.search.space import Space, known_spaces, load_space, load_space_data
 from serhpo.study import Study, known_studies, open_study
+from serhpo.text import counted
 
 
 @dataclass(frozen=True)
@@ -202,8 +203,7 @@ def _from_file(space: Space, path: Path) -> Enqueued:
         key = f"configuration {number}"
         problems += [Problem(p.what, str(path), key=f"{key}: {p.key}" if p.key else key) for p in found]
     if problems:
-        plural = "problem" if len(problems) == 1 else "problems"
-        raise SpaceError(f"{len(problems)} {plural} in {path}", problems=problems)
+        raise SpaceError(f"{counted(len(problems), 'problem')} in {path}", problems=problems)
     return Enqueued(tuple(assignments))
 
 
