@@ -100,7 +100,9 @@ def search(home: Path, options: argparse.Namespace) -> dict[str, float]:
 
     runner._Search.conclude = timed_conclude
     with ExitStack() as session:
-        shards = prepare.fill_features(plan, lambda stream, made: None, session)
+        shards = prepare.fill_features(
+            plan.corpus, plan.space.extractors(), lambda stream, made: None, session
+        )
         study = prepare.create_study(plan, "profile", shards)
         context = prepare.make_context(plan, shards, study.path / "trials")
         runner.run(study, plan.space, context, Silent())

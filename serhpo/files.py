@@ -32,3 +32,12 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):  # a read-only disk refuses this too
             temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is either the old or the new one, whatever happens.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    replace_file(path, lambda file: file.write_bytes(content))

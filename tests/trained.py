@@ -37,7 +37,7 @@ def trained_study(corpus: Path, home: Path, model: Mapping[str, Any] = MODEL) ->
             "search": {"epochs": 1},
         }
         plan = make_plan(load_space_data(space, "tiny"), "tiny", read_corpus(corpus))
-        shards = fill_features(plan, lambda *told: None, ExitStack())
+        shards = fill_features(plan.corpus, plan.space.extractors(), lambda *told: None, ExitStack())
         study = create_study(plan, "tiny", shards)
         parameters = {"streams": "mfcc+waveform"}
         context = make_context(plan, shards, study.path / "trials")

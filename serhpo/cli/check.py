@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from serhpo.cli import console, machines
-from serhpo.cli.sources import CacheOption, SetOption, find_corpus, load_pinned, remote_store
+from serhpo.cli.sources import CacheOption, ClassesOption, SetOption, find_corpus, load_pinned, remote_store
 from serhpo.errors import SerhpoError, StorageError
 
 NEEDED_BYTES = 200 * 2**20
@@ -24,9 +24,7 @@ def check(
     space: Annotated[
         str | None, typer.Option(help="Search space to check, by name or path; without it `full`.")
     ] = None,
-    classes: Annotated[
-        str | None, typer.Option(help="Emotion classes: a preset by its number, or a YAML file.")
-    ] = None,
+    classes: ClassesOption = None,
     settings: SetOption = None,
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Look at every machine of the Ray cluster that runs here, too.")

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serhpo.cli import console
-from serhpo.cli.sources import remote_store
+from serhpo.cli.sources import fill, remote_store
 
 if TYPE_CHECKING:
-    from serhpo.cache import RemoteStore
     from serhpo.corpus.folds import Fold, ProtocolConfig
     from serhpo.corpus.table import Corpus
     from serhpo.evaluate import Decision, HeldOut, Job, Joined, Record, Request, Work
@@ -168,10 +167,10 @@ def _prepare(
     ]
     remote = remote_store(cache)
     extractors = dict.fromkeys(e for piece in work for e in _extractors(piece))
-    own = _filled(plan.corpus, list(extractors), session, remote)
+    own, _ = fill(plan.corpus, list(extractors), session, remote)
     check_features(study, own)
     if target.joined and target.other:
-        others = _filled(target.other, list(extractors), session, remote)
+        others, _ = fill(target.other, list(extractors), session, remote)
         own = {extractor: (*own[extractor], *others[extractor]) for extractor in own}
         plan = replace(plan, corpus=target.joined.corpus)
     plan = replace(plan, folds=target.folds)
@@ -181,23 +180,3 @@ def _prepare(
 def _extractors(work: Work) -> list[Extractor]:
     wanted = [work.config.features[stream] for stream in work.config.streams]
     return [e for extractor in wanted for e in (extractor, *work.config.augmentation.copies(extractor))]
-
-
-def _filled(
-    corpus: Corpus, extractors: Sequence[Extractor], session: ExitStack, remote: RemoteStore | None
-) -> dict[Extractor, tuple[Path, ...]]:
-    """Cache files of each extractor over a corpus, in its order, made where they are missing."""
-    from serhpo.search.fill import fill_streams
-    from serhpo.search.prepare import plan_of
-
-    groups = {extractor: plan_of(corpus, extractor) for extractor in extractors}
-    mean = sum(corpus.seconds()) / max(1, len(corpus))
-    with console.streams_progress("features", "utterances") as update:
-        fill_streams(
-            groups,
-            mean,
-            session,
-            lambda stream, made: update(stream.stream, stream.done, stream.total, stream.seconds_left),
-            remote,
-        )
-    return {extractor: tuple(shard.path for shard in group) for extractor, group in groups.items()}

@@ -140,7 +140,7 @@ def _cell(figure: Mapping[str, float | None] | None, value: str, error: str) -> 
 
 
 def _number(value: float | None) -> str:
-    return console.spelled("–") if value is None else f"{round(value, 3) + 0.0:.3f}"  # no -0.000
+    return console.spelled("–") if value is None else f"{value:z.3f}"
 
 
 def _p(value: float) -> str:

@@ -31,7 +31,7 @@ def features(
     with ExitStack() as session:
         remote = remote_store(cache)
         machines.join(plan, session, remote, None)
-        shards, how = fill(plan, session, remote)
+        shards, how = fill(plan.corpus, plan.space.extractors(), session, remote)
     files = [str(path) for group in shards.values() for path in group]
     counts = {kind: how[kind] for kind in ("built", "fetched", "found")}
     if as_json:

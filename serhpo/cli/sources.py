@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +15,9 @@ from serhpo.cli import console
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.cache import Made, RemoteStore
     from serhpo.corpus.table import Corpus
+    from serhpo.features import Extractor
     from serhpo.search.fill import StreamProgress
-    from serhpo.search.prepare import Plan
+    from serhpo.search.prepare import Plan, Shards
     from serhpo.search.space import Space
 
 CorpusOption = Annotated[
@@ -83,8 +85,10 @@ def remote_store(address: str | None) -> RemoteStore | None:
     return RemoteStore(address) if address else None
 
 
-def fill(plan: Plan, session: ExitStack, remote: RemoteStore | None) -> tuple[Any, Counter[str]]:
-    """Cache files by extractor; how many of them were found, fetched and built, and their bytes."""
+def fill(
+    corpus: Corpus, extractors: Sequence[Extractor], session: ExitStack, remote: RemoteStore | None
+) -> tuple[Shards, Counter[str]]:
+    """Cache files by extractor, made where missing; how many were found, fetched and built, and bytes."""
     from serhpo.search.prepare import fill_features
 
     how: Counter[str] = Counter()
@@ -94,4 +98,4 @@ def fill(plan: Plan, session: ExitStack, remote: RemoteStore | None) -> tuple[An
             how.update({made.how: 1, "bytes": made.size})
             update(stream.stream, stream.done, stream.total, stream.seconds_left)
 
-        return fill_features(plan, report, session, remote), how
+        return fill_features(corpus, extractors, report, session, remote), how

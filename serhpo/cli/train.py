@@ -32,7 +32,7 @@ def train(
     plan = _plan(document, trial, corpus)
     with ExitStack() as session:
         remote = remote_store(cache)
-        shards, _ = fill(plan, session, remote)
+        shards, _ = fill(plan.corpus, plan.space.extractors(), session, remote)
     rows = _train(plan, shards, document.get("seed", 0), out)
     best = max(rows, key=lambda row: row["ua"] + row["ccc"])
     known = _ledger(trial)
@@ -111,9 +111,10 @@ def _train(plan: Plan, shards: Any, seed: int, out: Path | None) -> list[dict[st
 def _ledger(trial: Path) -> dict[int, dict[str, Any]]:
     """What the study, where the file lies in one, knows of its trial, by epoch."""
     from serhpo.study.ledger import read_ledger
+    from serhpo.study.names import LEDGER
 
     folder = trial.resolve().parent
-    ledger = folder.parent.parent / "epochs.jsonl"
+    ledger = folder.parent.parent / LEDGER
     if folder.parent.name != "trials" or not ledger.is_file():
         return {}
     return {row["epoch"]: row for row in read_ledger(ledger) if str(row["trial"]) == folder.name}

@@ -27,6 +27,7 @@ from serhpo.study import Study
 from serhpo.study.ledger import Ledger, read_ledger
 from serhpo.study.lock import held_by_one_process
 from serhpo.training.baselines import Knowledge
+from serhpo.training.data import in_range
 
 KEY = ("kind", "id")
 FILE = "evaluations.jsonl"
@@ -153,8 +154,8 @@ class Record:
                 "utterances": len(outcome.rows),
                 "predictions": f"{FOLDER}/{path.name}",
                 "majority": outcome.knowledge.majority,
-                "mean": _unscaled(outcome.knowledge.mean, low, high).tolist(),
-                "class_means": _unscaled(outcome.knowledge.class_means, low, high).tolist(),
+                "mean": in_range(outcome.knowledge.mean, low, high).tolist(),
+                "class_means": in_range(outcome.knowledge.class_means, low, high).tolist(),
             }
         )
 
@@ -194,12 +195,7 @@ def _table(outcome: Outcome, corpus: Corpus) -> pa.Table:
     columns = {name: corpus.table[name].take(pa.array(outcome.rows)) for name in KEPT}
     low, high = corpus.scheme.dimensions or (-1.0, 1.0)
     probabilities = np.exp(outcome.log_probabilities.astype(np.float64))
-    ratings = _unscaled(outcome.dimensions.astype(np.float64), low, high)
+    ratings = in_range(outcome.dimensions.astype(np.float64), low, high)
     said = {f"p_{name}": p for name, p in zip(corpus.scheme.classes, probabilities.T, strict=True)}
     guessed = {f"predicted_{name}": x for name, x in zip(DIMENSIONS, ratings.T, strict=True)}
     return pa.table({**columns, **said, **guessed})
-
-
-def _unscaled(values: np.ndarray[Any, np.dtype[Any]], low: float, high: float) -> np.ndarray[Any, Any]:
-    """From −1 … 1 to the corpus' range."""
-    return low + (values + 1) / 2 * (high - low)

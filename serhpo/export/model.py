@@ -26,6 +26,7 @@ from serhpo.errors import ConfigError, StorageError
 from serhpo.model.attended import Attended, attended, mean
 from serhpo.model.joint import JointOutput
 from serhpo.training.config import TrialConfig
+from serhpo.training.data import in_range
 from serhpo.training.networks import fold_networks
 
 FORMAT = 1
@@ -117,7 +118,7 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
         ratings = {}
         if self.settings.dimensions is not None:
             low, high = self.settings.dimensions
-            middle = (dimensions.mean(dim=0) + 1) / 2 * (high - low) + low
+            middle = in_range(dimensions.mean(dim=0), low, high)
             ratings = dict(zip(DIMENSIONS, middle.tolist(), strict=True))
         by_class = dict(zip(self.settings.classes, probabilities, strict=True))
         return Prediction(str(audio), max(by_class, key=by_class.__getitem__), by_class, ratings)

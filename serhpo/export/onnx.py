@@ -24,6 +24,7 @@ from serhpo.features.pretrained import Pretrained
 from serhpo.model.config import RECURRENT
 from serhpo.model.joint import JointModel
 from serhpo.training.config import TrialConfig
+from serhpo.training.data import in_range
 
 CLOSE = 1e-4
 """How far an answer of the graph may lie from torch's, as a share of the outputs' range."""
@@ -86,7 +87,7 @@ class Graph(nn.Module):
         answers = [network(batch, lengths) for network in self.networks]
         probabilities = torch.cat([answer.logits for answer in answers]).softmax(dim=1).mean(dim=0)
         dimensions = torch.cat([answer.dimensions for answer in answers]).mean(dim=0)
-        return probabilities, (dimensions + 1) / 2 * (self._high - self._low) + self._low
+        return probabilities, in_range(dimensions, self._low, self._high)
 
     def noise(self, seconds: float) -> tuple[Tensor, ...]:
         """Features of an utterance of so many seconds that nobody spoke."""

@@ -21,6 +21,7 @@ from serhpo.features.pretrained import Pretrained
 from serhpo.model.attended import Attended, attended, profile, spread
 from serhpo.report.outcomes import study_corpus
 from serhpo.study import Study
+from serhpo.study.names import CHECKPOINT_STATE
 
 if TYPE_CHECKING:
     from serhpo.training.config import TrialConfig
@@ -66,7 +67,7 @@ def looks(study: Study, numbers: Iterable[int]) -> tuple[tuple[Look, ...], str]:
     for number in numbers:
         folder = study.trial_folder(number) / "best"
         try:
-            if not (folder / "checkpoint.json").is_file():
+            if not (folder / CHECKPOINT_STATE).is_file():
                 raise SerhpoError("its checkpoint is gone")
             corpus = corpus or study_corpus(study)
             found.append(_look(number, folder, corpus))

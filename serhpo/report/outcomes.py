@@ -16,6 +16,7 @@ from serhpo.errors import SerhpoError
 from serhpo.metrics import ccc, confusion, ua
 from serhpo.report.numbers import Numbers
 from serhpo.study import Study
+from serhpo.study.names import CHECKPOINT_STATE
 
 POINTS = 400
 """Utterances a scatter plot shows; more would hide each other and make the page heavy."""
@@ -50,7 +51,7 @@ def outcomes(study: Study, numbers: Iterable[int]) -> tuple[tuple[Outcome, ...],
 
     The predictions lie in the trials' checkpoints, the labels in the corpus.
     """
-    wanted = [n for n in numbers if (study.trial_folder(n) / "best" / "checkpoint.json").is_file()]
+    wanted = [n for n in numbers if (study.trial_folder(n) / "best" / CHECKPOINT_STATE).is_file()]
     if not wanted:
         return (), "no checkpoint with validation predictions is left"
     from serhpo.training.checkpoint import load_predictions  # brings torch: not for a report without

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from serhpo.errors import StorageError
-from serhpo.files import replace_file
+from serhpo.files import write_whole
 from serhpo.study import Study
 from serhpo.study.store import StudyStore
 from serhpo.training.uncertainty import paired_error
@@ -32,7 +32,7 @@ def write_influences(folder: Path, epoch: int, influences: Influences) -> None:
         StorageError: They cannot be written.
     """
     content = save({name: values.astype(np.float32) for name, values in influences.items()})
-    replace_file(noise_file(folder, epoch), lambda path: path.write_bytes(content))
+    write_whole(noise_file(folder, epoch), content)
 
 
 class PairedErrors:

@@ -185,12 +185,17 @@ def reopen(study: Study) -> Plan:
 
 
 def fill_features(
-    plan: Plan, report: Report, session: ExitStack, remote: RemoteStore | None = None
+    corpus: Corpus,
+    extractors: Sequence[Extractor],
+    report: Report,
+    session: ExitStack,
+    remote: RemoteStore | None = None,
 ) -> Shards:
-    """Compute every feature the space can ask for that the cache does not hold.
+    """Compute every feature of a corpus that the cache does not hold.
 
     Args:
-        plan: The search.
+        corpus: Its utterances.
+        extractors: The features; ``plan.space.extractors()`` are all that a search can ask for.
         report: Told of every cache file, with the state of its stream.
         session: Holds the connection to Ray, if there is enough to compute to start it.
         remote: A store that several machines share.
@@ -202,8 +207,8 @@ def fill_features(
         AudioError: A recording cannot be read; names file and label line.
         StorageError: The disk is full or cannot be written, or the shared store cannot be used.
     """
-    groups = {extractor: plan_of(plan.corpus, extractor) for extractor in plan.space.extractors()}
-    fill_streams(groups, _mean_seconds(plan.corpus), session, report, remote)
+    groups = {extractor: plan_of(corpus, extractor) for extractor in extractors}
+    fill_streams(groups, _mean_seconds(corpus), session, report, remote)
     return {extractor: tuple(shard.path for shard in group) for extractor, group in groups.items()}
 
 

@@ -12,6 +12,7 @@ from serhpo.pareto import Objective
 from serhpo.search.rungs import Rungs
 from serhpo.study import Study
 from serhpo.study.ledger import Ledger
+from serhpo.study.names import LEDGER
 
 EpochRow = Mapping[str, Any]
 """One ledger row: ``trial``, ``epoch``, the fields of an ``EpochResult``, ``elapsed``, the ``host`` that
@@ -38,7 +39,7 @@ class Record:
         self.fatal: SerhpoError | None = None
         self.errors: dict[int, str] = {}
         self._rows: dict[int, dict[int, EpochRow]] = {}
-        self._ledger = Ledger(study.path / "epochs.jsonl")
+        self._ledger = Ledger(study.path / LEDGER)
         self.epochs = 0
         self.seconds = self.elapsed = 0.0
         for row in study.epochs():

@@ -132,7 +132,7 @@ class _Search:
         listener: Listener,
         record: Record,
         interrupted: Callable[[], bool],
-        upload: Callable[[], None] = lambda: None,
+        upload: Callable[[], None],
     ) -> None:
         self.upload = upload
         self._room: Room | None = None

@@ -27,7 +27,8 @@ from serhpo.errors import SerhpoError, StorageError, StudyError
 from serhpo.features import Extractor
 from serhpo.search.context import HUNG, TrialContext
 from serhpo.search.noise import noise_file, write_influences
-from serhpo.study.store import CHECKPOINTS, StudyStore, patiently
+from serhpo.study.names import CHECKPOINTS
+from serhpo.study.store import StudyStore, patiently
 from serhpo.training.config import TrialConfig
 from serhpo.training.results import EpochResult
 from serhpo.training.trainer import TrialTraining

@@ -22,6 +22,7 @@ from serhpo.errors import StorageError, StudyError
 from serhpo.study.journal import JournalFile
 from serhpo.study.ledger import cut_torn_tail, read_ledger
 from serhpo.study.lock import held_by_one_process, holder_of
+from serhpo.study.names import JOURNAL, LEDGER
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
 from serhpo.study.trial import STATES, TrialRecord
 
@@ -45,7 +46,7 @@ class Study:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not (path / "study.yaml").is_file() or not (path / "journal.log").is_file():
+        if not (path / "study.yaml").is_file() or not (path / JOURNAL).is_file():
             raise StudyError(
                 "This folder is not a study", where=path, allowed="a folder with study.yaml and journal.log"
             )
@@ -109,7 +110,7 @@ class Study:
         try:
             return optuna.load_study(study_name=None, storage=JournalStorage(self._file))  # its only one
         except (KeyError, ValueError) as error:
-            raise _damaged(self.path / "journal.log", error) from error
+            raise _damaged(self.path / JOURNAL, error) from error
 
     @cached_property
     def _file(self) -> JournalFile:
@@ -227,7 +228,7 @@ class Study:
 
     def epochs(self) -> Iterator[dict[str, Any]]:
         """Rows of the ledger: ``trial``, ``epoch`` and everything in an ``EpochResult``."""
-        return read_ledger(self.path / "epochs.jsonl")
+        return read_ledger(self.path / LEDGER)
 
     def baselines(self) -> dict[str, Any] | None:
         """The mandatory rows to read results beside.
@@ -262,7 +263,7 @@ class Study:
             StorageError: The folder cannot be written.
         """
         with held_by_one_process(self.path / _LOCK, f"study `{self.name}`"):
-            cut_torn_tail(self.path / "journal.log")
+            cut_torn_tail(self.path / JOURNAL)
             # Ours alone now: a lock file of the journal can only be a dead driver's.
             (self.path / "journal.log.lock").unlink(missing_ok=True)
             yield
@@ -325,4 +326,4 @@ def _damaged(journal: Path, error: Exception) -> StudyError:
 
 
 def _journal(path: Path) -> JournalFile:
-    return JournalFile(path / "journal.log")
+    return JournalFile(path / JOURNAL)

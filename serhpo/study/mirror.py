@@ -13,7 +13,8 @@ from contextlib import contextmanager
 
 from serhpo.errors import SerhpoError, StorageError, StudyLockedError
 from serhpo.study.folder import Study
-from serhpo.study.store import CHECKPOINTS, JOURNAL, LEDGER, PATIENCE_S, StudyStore
+from serhpo.study.names import CHECKPOINTS, JOURNAL, LEDGER
+from serhpo.study.store import PATIENCE_S, StudyStore
 from serhpo.study.transit import DRIVER, bring_kept, continues
 
 EVERY_S = 10.0

@@ -16,17 +16,14 @@ from typing import TypeVar
 
 from serhpo.cache import RemoteStore
 from serhpo.errors import ConfigError, StorageError, StudyError
-from serhpo.files import replace_file
-
-JOURNAL, LEDGER = "journal.log", "epochs.jsonl"
-CHECKPOINTS = ("last", "best")
+from serhpo.files import write_whole
+from serhpo.study.names import CHECKPOINT_STATE, JOURNAL
 
 PATIENCE_S = 300.0
 """Seconds that a search waits for a store which does not answer."""
 
 _T = TypeVar("_T")
 
-_STATE = "checkpoint.json"
 ADDRESS = "storage.txt"
 """In the local folder of a study on a store: where that is."""
 
@@ -75,10 +72,10 @@ class StudyStore(RemoteStore):
             name: Of the checkpoint.
         """
         place = f"trials/{folder.name}/{name}"
-        before = self._tensors(f"{place}/{_STATE}")
-        state = json.loads((folder / name / _STATE).read_bytes())
+        before = self._tensors(f"{place}/{CHECKPOINT_STATE}")
+        state = json.loads((folder / name / CHECKPOINT_STATE).read_bytes())
         self.upload(folder / name / state["tensors"], f"{place}/{state['tensors']}")
-        self.upload(folder / name / _STATE, f"{place}/{_STATE}")
+        self.upload(folder / name / CHECKPOINT_STATE, f"{place}/{CHECKPOINT_STATE}")
         if before is not None and before != state["tensors"]:
             self.remove(f"{place}/{before}")
 
@@ -86,7 +83,7 @@ class StudyStore(RemoteStore):
         """Bring a trial's checkpoints; those it does not have go, whatever lies here is of no use then."""
         for name in names:
             place = f"trials/{folder.name}/{name}"
-            state = self.read(f"{place}/{_STATE}")
+            state = self.read(f"{place}/{CHECKPOINT_STATE}")
             if state is None:
                 shutil.rmtree(folder / name, ignore_errors=True)
                 continue
@@ -97,13 +94,13 @@ class StudyStore(RemoteStore):
                     self.fetch(f"{place}/{tensors}", folder / name / tensors)
             except OSError as error:
                 raise StorageError.from_os_error(error, folder) from error
-            write_whole(folder / name / _STATE, state)
+            write_whole(folder / name / CHECKPOINT_STATE, state)
 
     def drop(self, number: int, *names: str) -> None:
         """Remove checkpoints of a trial; the state first, without which there is none."""
         for name in names:
             found = self.names(f"trials/{number}/{name}")
-            for file in sorted(found, key=lambda file: not file.endswith(_STATE)):
+            for file in sorted(found, key=lambda file: not file.endswith(CHECKPOINT_STATE)):
                 self.remove(file)
 
     def sweep(self) -> None:
@@ -120,15 +117,6 @@ class StudyStore(RemoteStore):
 def half_uploaded(name: str) -> bool:
     """Whether a file has its name only until it is whole, see :meth:`~serhpo.cache.RemoteStore.upload`."""
     return name.endswith(".tmp")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a local file that is either the old or the new one, whatever happens.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
-    replace_file(path, lambda file: file.write_bytes(content))
 
 
 def require_new_there(store: StudyStore) -> None:

@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 from serhpo.errors import StudyError
+from serhpo.files import write_whole
 from serhpo.study.folder import Study
-from serhpo.study.store import CHECKPOINTS, JOURNAL, LEDGER, StudyStore, half_uploaded, write_whole
+from serhpo.study.names import CHECKPOINT_STATE, CHECKPOINTS, JOURNAL, LEDGER
+from serhpo.study.store import StudyStore, half_uploaded
 
 DRIVER = "driver.json"
 """Who has the study, on the store as in a folder."""
@@ -58,7 +60,7 @@ def settle(store: StudyStore, path: Path) -> None:
         return
     for folder in sorted((path / "trials").iterdir()):
         for name in CHECKPOINTS:
-            if (folder / name / "checkpoint.json").is_file():
+            if (folder / name / CHECKPOINT_STATE).is_file():
                 store.push(folder, name)
 
 
@@ -69,12 +71,13 @@ def bring_kept(study: Study, store: StudyStore) -> None:
         StorageError: The store cannot be reached, or the folder cannot be written.
     """
     front = {trial.number for trial in study.front()}
+    there = {*store.names("trials")}
     for trial in study.trials():
         folder = study.trial_folder(trial.number)
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("config.json", "error.txt"):
-            content = store.read(f"trials/{trial.number}/{name}")
-            if content is not None:
+            stored = f"trials/{trial.number}/{name}"
+            if stored in there and (content := store.read(stored)) is not None:
                 write_whole(folder / name, content)
         if trial.number in front:
             store.pull(folder, "best")

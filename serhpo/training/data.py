@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from serhpo.training.normalisation import ChannelMoments
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float32]
+
+_Values = TypeVar("_Values", bound=Any)
 
 
 class Store(Protocol):
@@ -111,6 +113,11 @@ class TrainingData:
         return self._moments[key]
 
 
+def in_range(values: _Values, low: float, high: float) -> _Values:
+    """Ratings of any shape, an array or a tensor, from −1 … 1 to the range that the corpus is labelled in."""
+    return low + (values + 1) / 2 * (high - low)  # type: ignore[no-any-return]
+
+
 def from_corpus(
     corpus: Corpus, stores: Mapping[str, Store], copies: Sequence[Mapping[str, Store]] = ()
 ) -> TrainingData:
@@ -136,7 +143,7 @@ def from_corpus(
         dimensions[:] = np.nan
     else:
         low, high = scheme.dimensions
-        dimensions = 2 * (dimensions - low) / (high - low) - 1
+        dimensions = 2 * (dimensions - low) / (high - low) - 1  # `in_range` is the way back
     speakers = np.array(corpus.column("speaker"))
     return TrainingData(
         dict(stores),

@@ -56,7 +56,8 @@ def searched(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERHPO_HOME", str(home))
         plan = make_plan(load_space_data(SPACE, "tiny"), "tiny", read_corpus(small_corpus))
-        study = create_study(plan, "first", fill_features(plan, lambda *told: None, ExitStack()))
+        shards = fill_features(plan.corpus, plan.space.extractors(), lambda *told: None, ExitStack())
+        study = create_study(plan, "first", shards)
     rates = CategoricalDistribution((1e-3, 3e-3))
     for rate, values in ((1e-3, (0.4, 0.3)), (3e-3, (0.5, 0.2))):
         trial = {"params": {"optimiser.lr": rate}, "distributions": {"optimiser.lr": rates}}

@@ -31,7 +31,7 @@ def prepare(tmp_path, monkeypatch):
 
     def make(corpus: Path, variant="joint", **changes):
         plan = make_plan(load_space_data(SPACE, "tiny"), "tiny", read_corpus(corpus))
-        shards = fill_features(plan, lambda *told: None, ExitStack())
+        shards = fill_features(plan.corpus, plan.space.extractors(), lambda *told: None, ExitStack())
         fold = plan.folds[0]
         config = config_of(plan.space.trial_config({}), variant).model_copy(update=changes)
         work = Work(Job(0, variant, 0, fold.name, plan.corpus.digest), config, fold, seed=7)

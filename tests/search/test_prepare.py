@@ -81,7 +81,7 @@ def test_a_pinned_folder_serves_such_a_space(
 
 def test_a_trial_on_all_layers_of_a_model(small_corpus: Path, checkpoint: Callable[[str], Path]) -> None:
     plan = make_plan(tiny_space(checkpoint("Wav2Vec2")), "tiny", read_corpus(small_corpus))
-    shards = fill_features(plan, ignore, ExitStack())
+    shards = fill_features(plan.corpus, plan.space.extractors(), ignore, ExitStack())
     context = make_context(plan, shards, create_study(plan, "pretrained", shards))
     config = plan.space.trial_config({"streams": "mfcc+wav2vec2"})
     data = context.data(config, {})
@@ -108,7 +108,8 @@ def test_a_study_goes_on_only_with_the_recordings_it_was_made_with(
     space = load_space("smoke").pinned({"streams": "mfcc"})
 
     def features() -> Shards:
-        return fill_features(make_plan(space, "smoke", read_corpus(corpus)), ignore, ExitStack())
+        plan = make_plan(space, "smoke", read_corpus(corpus))
+        return fill_features(plan.corpus, plan.space.extractors(), ignore, ExitStack())
 
     study = create_study(make_plan(space, "smoke", read_corpus(corpus)), "heard", features())
     check_features(study, features())
