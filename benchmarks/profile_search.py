@@ -101,7 +101,7 @@ def search(home: Path, options: argparse.Namespace) -> dict[str, float]:
     runner._Search.conclude = timed_conclude
     with ExitStack() as session:
         shards = prepare.fill_features(
-            plan.corpus, plan.space.extractors(), lambda stream, made: None, session
+            plan.corpus, plan.space.extractors(), lambda stream, made: None, session, ray_follows=True
         )
         study = prepare.create_study(plan, "profile", shards)
         context = prepare.make_context(plan, shards, study.path / "trials")

@@ -167,10 +167,10 @@ def _prepare(
     ]
     remote = remote_store(cache)
     extractors = dict.fromkeys(e for piece in work for e in _extractors(piece))
-    own, _ = fill(plan.corpus, list(extractors), session, remote)
+    own, _ = fill(plan.corpus, list(extractors), session, remote, ray_follows=True)
     check_features(study, own)
     if target.joined and target.other:
-        others, _ = fill(target.other, list(extractors), session, remote)
+        others, _ = fill(target.other, list(extractors), session, remote, ray_follows=True)
         own = {extractor: (*own[extractor], *others[extractor]) for extractor in own}
         plan = replace(plan, corpus=target.joined.corpus)
     plan = replace(plan, folds=target.folds)

@@ -123,7 +123,7 @@ def search(
     with ExitStack() as session:  # Ray, if filling needs it, stays up for the search
         remote = remote_store(machines.cache_beside(storage, cache))
         machines.join(plan, session, remote, wait_nodes, stored=store is not None)
-        shards, cached = fill(plan.corpus, plan.space.extractors(), session, remote)
+        shards, cached = fill(plan.corpus, plan.space.extractors(), session, remote, ray_follows=True)
         if gpus_per_trial == machines.AUTO:
             plan = machines.packed(plan, shards, session, remote)
         study = prepare.create_study(plan, name, shards, first, warm)
@@ -180,7 +180,7 @@ def resume(
     with ExitStack() as session:
         remote = remote_store(machines.cache_beside(storage, cache))
         machines.join(plan, session, remote, wait_nodes, stored=store is not None)
-        shards, cached = fill(plan.corpus, plan.space.extractors(), session, remote)
+        shards, cached = fill(plan.corpus, plan.space.extractors(), session, remote, ray_follows=True)
         prepare.check_features(opened, shards)
         _run(opened, plan, shards, remote, store, as_json, log_to or [], cached, given)
 

@@ -86,7 +86,11 @@ def remote_store(address: str | None) -> RemoteStore | None:
 
 
 def fill(
-    corpus: Corpus, extractors: Sequence[Extractor], session: ExitStack, remote: RemoteStore | None
+    corpus: Corpus,
+    extractors: Sequence[Extractor],
+    session: ExitStack,
+    remote: RemoteStore | None,
+    ray_follows: bool = False,
 ) -> tuple[Shards, Counter[str]]:
     """Cache files by extractor, made where missing; how many were found, fetched and built, and bytes."""
     from serhpo.search.prepare import fill_features
@@ -98,4 +102,4 @@ def fill(
             how.update({made.how: 1, "bytes": made.size})
             update(stream.stream, stream.done, stream.total, stream.seconds_left)
 
-        return fill_features(corpus, extractors, report, session, remote), how
+        return fill_features(corpus, extractors, report, session, remote, ray_follows), how

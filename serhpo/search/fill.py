@@ -18,6 +18,7 @@ from serhpo.search import joins_cluster
 from serhpo.search.machines import require_shared
 
 WORTH_RAY = 20.0  # CPU seconds of extraction; to start Ray and two workers takes of the order of ten
+WORTH_TASKS = 5.0  # where Ray is started anyway, right after: its workers then have imported all they need
 
 GPU_SHARE = 0.25  # utterances go through a pretrained model one by one: one process leaves a GPU waiting
 
@@ -72,6 +73,7 @@ def fill_streams(
     session: ExitStack,
     report: Report,
     remote: RemoteStore | None = None,
+    ray_follows: bool = False,
 ) -> None:
     """Make what is missing of several streams; first all that is there is checked, byte by byte.
 
@@ -81,6 +83,7 @@ def fill_streams(
         session: Holds the connection to Ray, if one is needed, for what comes after.
         report: Told of every shard.
         remote: A store that several machines share.
+        ray_follows: Whether Ray will be needed after this, too.
 
     Raises:
         AudioError: A recording cannot be read; names file and label line.
@@ -108,7 +111,7 @@ def fill_streams(
     fill(there, progress=tell, remote=remote)
     if not missing:
         return
-    if not worth_ray(missing, seconds):
+    if not worth_ray(missing, seconds, ray_follows and not joins_cluster()):
         fill(missing, lambda build, tasks: map(build, begun(tasks)), tell, remote)
     else:
         session.enter_context(connected(joins_cluster()))
@@ -117,9 +120,9 @@ def fill_streams(
         fill(missing, lambda build, tasks: ray_map(build, begun(tasks)), tell, remote)
 
 
-def worth_ray(shards: Iterable[Shard], seconds: float) -> bool:
-    """Whether shards are made by all machines of a cluster, not just by this one."""
-    return expected_cpu_seconds(shards, seconds) >= WORTH_RAY
+def worth_ray(shards: Iterable[Shard], seconds: float, ray_follows: bool = False) -> bool:
+    """Whether shards are made by all cores and machines that Ray has, not just by this process."""
+    return expected_cpu_seconds(shards, seconds) >= (WORTH_TASKS if ray_follows else WORTH_RAY)
 
 
 def expected_cpu_seconds(shards: Iterable[Shard], seconds: float) -> float:

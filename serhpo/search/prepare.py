@@ -190,6 +190,7 @@ def fill_features(
     report: Report,
     session: ExitStack,
     remote: RemoteStore | None = None,
+    ray_follows: bool = False,
 ) -> Shards:
     """Compute every feature of a corpus that the cache does not hold.
 
@@ -199,6 +200,7 @@ def fill_features(
         report: Told of every cache file, with the state of its stream.
         session: Holds the connection to Ray, if there is enough to compute to start it.
         remote: A store that several machines share.
+        ray_follows: Whether trials will run after this, so that Ray is started anyway.
 
     Returns:
         Cache files of each extractor, in corpus order.
@@ -208,7 +210,7 @@ def fill_features(
         StorageError: The disk is full or cannot be written, or the shared store cannot be used.
     """
     groups = {extractor: plan_of(corpus, extractor) for extractor in extractors}
-    fill_streams(groups, _mean_seconds(corpus), session, report, remote)
+    fill_streams(groups, _mean_seconds(corpus), session, report, remote, ray_follows)
     return {extractor: tuple(shard.path for shard in group) for extractor, group in groups.items()}
 
 

@@ -118,3 +118,10 @@ def test_ray_is_started_only_where_it_is_worth_it(
 
 def test_the_cost_of_a_fill_is_that_of_its_audio(shards: tuple[Shard, ...]) -> None:
     assert fill.expected_cpu_seconds(shards[:3], 5.0) == pytest.approx(6 * 5.0 * Waveform.cost)
+
+
+def test_where_ray_is_started_anyway_less_work_is_worth_its_tasks(shards: tuple[Shard, ...]) -> None:
+    seconds = 10.0 / (8 * Waveform.cost)  # an utterance, so that all cost 10 CPU seconds
+    assert not fill.worth_ray(shards, seconds)
+    assert fill.worth_ray(shards, seconds, ray_follows=True)
+    assert not fill.worth_ray(shards[:1], seconds, ray_follows=True)
