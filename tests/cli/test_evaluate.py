@@ -75,6 +75,13 @@ class TestOnARealStudy:
     def home(self, searched: Path) -> Path:
         return searched
 
+    @pytest.fixture
+    def evaluated(self, serhpo: Callable[..., Done], home: Path) -> Path:
+        """The same folder when its test speakers have been read, by an earlier test or now."""
+        done = serhpo("evaluate", *BOTH)
+        assert done.code == 0, done.err
+        return home
+
     def test_a_stopped_and_a_killed_evaluation_go_on_and_read_nothing_twice(
         self, serhpo: Callable[..., Done], home: Path
     ) -> None:
@@ -103,8 +110,10 @@ class TestOnARealStudy:
         assert done.json["test_speakers"] == ["3F", "3M"]
         assert done.json["published"] is None  # synthesised speech
 
-    def test_it_is_told_again_from_disk_at_no_cost(self, serhpo: Callable[..., Done], home: Path) -> None:
-        path = home / "studies" / "first" / "evaluations.jsonl"
+    def test_it_is_told_again_from_disk_at_no_cost(
+        self, serhpo: Callable[..., Done], evaluated: Path
+    ) -> None:
+        path = evaluated / "studies" / "first" / "evaluations.jsonl"
         before = path.read_bytes()
         done = serhpo("evaluate", *BOTH)
         assert done.code == 0, done.err
@@ -123,7 +132,9 @@ class TestOnARealStudy:
         captions = " ".join(done.out.split()).count("no part of the search has read; 2 folds, 1 seed")
         assert captions == 8  # under every table
 
-    def test_a_second_reading_is_refused_and_again_allows_it(self, serhpo: Callable[..., Done]) -> None:
+    def test_a_second_reading_is_refused_and_again_allows_it(
+        self, serhpo: Callable[..., Done], evaluated: Path
+    ) -> None:
         refused = serhpo("evaluate", "first", "--trial", "0", "--seeds", "2", "--json")
         assert refused.code == 2
         assert "has been measured on these test speakers" in refused.json["error"]["message"]
@@ -131,7 +142,7 @@ class TestOnARealStudy:
         assert done.json["trainings"] == 3 * 2  # the trial and both controls, one further seed on two folds
 
     def test_another_protocol_counts_what_was_heard_and_leaves_one_speaker_out(
-        self, serhpo: Callable[..., Done]
+        self, serhpo: Callable[..., Done], evaluated: Path
     ) -> None:
         divide = [
             "evaluate",
