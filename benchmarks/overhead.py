@@ -1,6 +1,6 @@
 """What a trial costs besides training: serhpo's search against a plain Ray Tune function that imports torch.
 
-    python benchmarks/overhead.py [--trials 40] [--rounds 3] [--quick] [--json]
+    python benchmarks/overhead.py [--trials 40] [--rounds 3] [--results 1000] [--quick] [--json]
 
 Trivial trials of one epoch that compute nothing, two at a time. Plain is what a user would write: a function
 trainable that imports torch and reports once, Tune's defaults but for its printing, a fresh process for each
@@ -140,7 +140,7 @@ def make_study(folder: Path, data: dict[str, Any]) -> tuple[Any, Any, Any]:
     from serhpo.corpus.folds import ProtocolConfig
     from serhpo.pareto import standard_objectives
     from serhpo.search.space import load_space_data
-    from serhpo.study import Study, StudySettings
+    from serhpo.study import StudySettings, new_study
 
     space = load_space_data(data, "overhead")
     settings = StudySettings(
@@ -157,7 +157,7 @@ def make_study(folder: Path, data: dict[str, Any]) -> tuple[Any, Any, Any]:
         rungs=(),
         seed=0,
     )
-    study = Study.create(folder / "study", settings, data, {"folds": []}, space.search.trials)
+    study = new_study(folder / "study", settings, data, {"folds": []}, space.search.trials)
     context = nothing_to_read(study.path / "trials", settings.protocol)
     return study, space, context
 
@@ -192,7 +192,8 @@ def first_result_seconds(home: Path) -> float:
 
     corpus = home / "corpus"
     synthesise(corpus, speakers=6, utterances=8, seed=1)
-    environ = {**os.environ, "SERHPO_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    known = {key: text for key, text in os.environ.items() if key not in ("SERHPO_CACHE", "SERHPO_STORAGE")}
+    environ = {**known, "SERHPO_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
     common = ["--space", "smoke", "--corpus", str(corpus), "--set", "streams=mfcc"]
     command = [sys.executable, "-m", "serhpo.cli.app"]
     subprocess.run([*command, "features", *common], env=environ, capture_output=True, check=True)

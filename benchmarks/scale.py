@@ -1,6 +1,7 @@
 """How the driver of a search bears many trials: its own loop on a simulated cluster, without Ray or training.
 
-    python benchmarks/scale.py [--trials 10000] [--workers 1000] [--sampler random] [--profile] [--json]
+    python benchmarks/scale.py [--trials 10000] [--workers 1000] [--sampler random] [--ask tpe …]
+        [--profile] [--quick] [--json]
 
 A thousand workers train ten thousand trials of the space `full`, whose curves are made up; a heap of events
 is the cluster. All else is what `serhpo search` runs in its driver: bridge, sampler, rungs, journal, ledger
@@ -42,6 +43,7 @@ import optuna  # noqa: E402
 from overhead import Silent, make_study  # noqa: E402
 
 from serhpo.search import runner  # noqa: E402
+from serhpo.search.epoch_writer import EpochWriter  # noqa: E402
 from serhpo.search.estimate import Estimate  # noqa: E402
 from serhpo.search.optuna_samplers import SAMPLERS, make_sampler, trial_seed  # noqa: E402
 from serhpo.search.record import Record  # noqa: E402
@@ -105,7 +107,7 @@ class Driver:
         self.study, self.space, _ = make_study(folder, data)
         self.record = Record(self.study, Rungs(self.study.objectives, settings))
         driver: Any = runner._Search(
-            self.study, self.space, SimpleNamespace(), Silent(), self.record, lambda: False
+            self.study, self.space, SimpleNamespace(), Silent(), self.record, lambda: False, lambda: None
         )
         driver._estimate, driver._left = Estimate(settings, workers), settings.trials
         driver._room = Cluster(workers)
@@ -113,7 +115,7 @@ class Driver:
         if profiled:
             self.search._turns = SameThread()
         self.scheduler = ParetoASHA(self.record.rungs, self.record.errors)
-        self.writer = runner._EpochWriter(self.record, driver.budget, driver._trained)
+        self.writer = EpochWriter(self.record, driver.budget, driver._trained)
         self.workers, self.epochs = workers, settings.epochs
         self.spent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=100))
         self.decisions = self.ended = 0
@@ -232,11 +234,15 @@ def print_tables(rows: list[dict[str, float]], asks: list[dict[str, Any]], marks
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    proposing = [name for name in SAMPLERS if name != "grid"]
     parser.add_argument("--trials", type=int, default=MARKS[-1])
     parser.add_argument("--workers", type=int, default=1_000)
-    parser.add_argument("--sampler", default="random", choices=[name for name in SAMPLERS if name != "grid"])
+    parser.add_argument("--sampler", default="random", choices=proposing)
     parser.add_argument(
-        "--ask", nargs="*", default=["tpe", "nsga2", "nsga3", "qmc", "random"], choices=SAMPLERS
+        "--ask",
+        nargs="*",
+        default=["tpe", "nsga2", "nsga3", "qmc", "random"],
+        choices=proposing,
     )
     parser.add_argument("--profile", action="store_true", help="where the driver's time goes")
     parser.add_argument("--quick", action="store_true", help="few trials: only whether it runs")

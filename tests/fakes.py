@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 
 from serhpo.corpus.folds import ProtocolConfig
 from serhpo.pareto import standard_objectives
-from serhpo.study import Study, StudySettings
+from serhpo.study import Study, StudySettings, new_study
 from serhpo.study.ledger import Ledger
 
 START = datetime(2026, 3, 1, 12, 0)
@@ -111,7 +111,7 @@ def make_study(
         rungs=tuple(rungs),
         seed=0,
     )
-    study = Study.create(path, settings, {}, LOCK, len(trials))
+    study = new_study(path, settings, {}, LOCK, len(trials))
     for number, trial in enumerate(trials):
         _add(study, number, trial)
     if ledger:

@@ -151,7 +151,8 @@ def _prepare(
 ) -> tuple[TrialContext, list[Work]]:
     """Features in the cache, and every job with its configuration and speakers."""
     from serhpo.evaluate import Work, config_of, seed_for
-    from serhpo.search.prepare import check_features, make_context
+    from serhpo.search.lock import check_features
+    from serhpo.search.prepare import make_context
 
     plan = target.plan
     params = {trial.number: trial.params for trial in study.trials()}

@@ -15,7 +15,8 @@ from serhpo.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.cache import RemoteStore
-    from serhpo.search.prepare import Plan, Shards
+    from serhpo.search.lock import Shards
+    from serhpo.search.prepare import Plan
     from serhpo.search.settings import SearchSettings
 
 GpusOption = Annotated[

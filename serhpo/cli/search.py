@@ -158,7 +158,7 @@ def resume(
         launched.submit(submit, study, launched.job_of_resume(study), storage)
         return
     supervise.go_on_in_child()
-    from serhpo.search import prepare, trackers
+    from serhpo.search import lock, prepare, trackers
     from serhpo.study import open_study, studies_folder
     from serhpo.study.store import ADDRESS, StudyStore
     from serhpo.study.transit import settle
@@ -181,7 +181,7 @@ def resume(
         remote = remote_store(machines.cache_beside(storage, cache))
         machines.join(plan, session, remote, wait_nodes, stored=store is not None)
         shards, cached = fill(plan.corpus, plan.space.extractors(), session, remote, ray_follows=True)
-        prepare.check_features(opened, shards)
+        lock.check_features(opened, shards)
         _run(opened, plan, shards, remote, store, as_json, log_to or [], cached, given)
 
 
@@ -248,10 +248,11 @@ def _run(
     from serhpo.cli.front import print_front
     from serhpo.report import write_report
     from serhpo.search import joins_cluster
+    from serhpo.search.listener import Listener
     from serhpo.search.live import Live
     from serhpo.search.metered import Metered
     from serhpo.search.prepare import make_context
-    from serhpo.search.runner import Listener, run
+    from serhpo.search.runner import run
     from serhpo.search.trackers import Tracked
 
     supervise.name_study(study.name)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
     from serhpo.corpus.table import Corpus
     from serhpo.features import Extractor
     from serhpo.search.fill import StreamProgress
-    from serhpo.search.prepare import Plan, Shards
+    from serhpo.search.lock import Shards
+    from serhpo.search.prepare import Plan
     from serhpo.search.space import Space
 
 CorpusOption = Annotated[
@@ -25,7 +26,9 @@ CorpusOption = Annotated[
 ]
 ClassesOption = Annotated[
     str | None,
-    typer.Option(help="Emotion classes: a preset by its number (4, 5) or a YAML file of class: [codes]."),
+    typer.Option(
+        help="Emotion classes: a preset by its number (4, 5, 6 or 8) or a YAML file of class: [codes]."
+    ),
 ]
 SpaceOption = Annotated[
     str, typer.Option(help="Search space: a name (smoke, quick, paper, full, full-ssl) or a YAML file.")

@@ -11,12 +11,13 @@ import plotly.graph_objects as go
 from serhpo.config import read_yaml
 from serhpo.errors import StudyError
 from serhpo.evaluate import documents
+from serhpo.report.compute import compute
 from serhpo.report.curve_figures import curve_figure, hypervolume_figure, hypervolume_hours_figure
 from serhpo.report.front_figure import front_figure
 from serhpo.report.look_figures import profile_figure
 from serhpo.report.looks import Look, looks
 from serhpo.report.marginals import Effect, effects
-from serhpo.report.numbers import Numbers, compute
+from serhpo.report.numbers import Numbers
 from serhpo.report.outcome_figures import ratings_figure
 from serhpo.report.outcomes import Outcome, chosen, outcomes
 from serhpo.report.worth_figures import effects_figure, importance_figure, lambda_figure, weights_figure

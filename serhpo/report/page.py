@@ -22,9 +22,10 @@ from serhpo.report import words
 from serhpo.report.canvas import FONT
 from serhpo.report.colours import PAGE, twins
 from serhpo.report.comparison import fronts_figure, hypervolumes_figure
+from serhpo.report.compute import compute
 from serhpo.report.content import collect
 from serhpo.report.look_figures import Picture, course_figure, fusion_figure
-from serhpo.report.numbers import Numbers, compute
+from serhpo.report.numbers import Numbers
 from serhpo.study import STATES, Study
 from serhpo.study.importance import FEWEST
 from serhpo.training.uncertainty import method

@@ -50,6 +50,11 @@ class Room:
         return self._there.packing(self._share, self._limit)
 
     @property
+    def gpus(self) -> int:
+        """GPUs that are there, whether trials ask for them or not."""
+        return self._there.gpus
+
+    @property
     def fitting(self) -> int:
         """Trials that fit on the machines that are there."""
         return min(self._limit or sys.maxsize, max(1, self._there.now(self._share)))

@@ -11,7 +11,7 @@ from serhpo.study import Study, TrialRecord
 
 if TYPE_CHECKING:
     from serhpo.search.estimate import Remaining
-    from serhpo.search.runner import Listener
+    from serhpo.search.listener import Listener
 
 _TAGS = ("study",)
 

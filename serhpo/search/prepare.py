@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from serhpo import __version__, pareto
+from serhpo import pareto
 from serhpo.cache import RemoteStore, Shard, cache_folder, plan, remote_name
 from serhpo.config import read_yaml
 from serhpo.corpus import read_corpus
 from serhpo.corpus.folds import Fold, level, make_folds, require_labels, taking_part
 from serhpo.corpus.table import Corpus
 from serhpo.errors import StudyError
-from serhpo.features import Extractor, key
+from serhpo.features import Extractor
 from serhpo.search.context import TrialContext
 from serhpo.search.fill import Report, fill_streams, worth_ray
 from serhpo.search.grid import require_finite, sized
+from serhpo.search.lock import Shards, feature_keys, lock_of
 from serhpo.search.rungs import rung_levels
 from serhpo.search.space import Space, load_space_data
-from serhpo.study import Study, StudySettings, studies_folder
+from serhpo.study import Study, StudySettings, new_study, studies_folder
 from serhpo.study.store import StudyStore
-
-LOCKED_PACKAGES = (
-    "ray",
-    "optuna",
-    "torch",
-    "torchaudio",
-    "transformers",
-    "librosa",
-    "numpy",
-    "pyarrow",
-    "moocore",
-)
-
-
-Shards = Mapping[Extractor, tuple[Path, ...]]
-"""Cache files of each extractor, in corpus order."""
 
 
 @dataclass(frozen=True)
@@ -127,32 +109,8 @@ def create_study(
         seed=settings.seed,
     )
     data = plan.space.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    lock = {**_lock(plan), "shards": _content(shards)}
-    return Study.create(studies_folder() / name, study, data, lock, settings.trials, enqueue, warm)
-
-
-def check_features(study: Study, shards: Shards) -> None:
-    """Make sure that a study goes on with the recordings it was made on, byte for byte.
-
-    Args:
-        study: The study.
-        shards: Cache files of its corpus, of all its extractors or of some.
-
-    Raises:
-        StudyError: A recording has changed.
-    """
-    content = _content(shards)
-    if not set(content) <= set(study.lock.get("shards", content)):  # of an older version: no such entry
-        raise StudyError(
-            "A recording has changed since the study was made; its trials could not be compared any more",
-            where=study.settings.corpus,
-            hint="bring back the old audio, or start a new study",
-        )
-
-
-def _content(shards: Shards) -> list[str]:
-    """Names of all cache files: digests of extractor, recordings and segments."""
-    return sorted(path.stem for group in shards.values() for path in group)
+    lock = lock_of(plan, shards)
+    return new_study(studies_folder() / name, study, data, lock, settings.trials, enqueue, warm)
 
 
 def reopen(study: Study) -> Plan:
@@ -173,7 +131,7 @@ def reopen(study: Study) -> Plan:
             allowed=locked,
             hint="bring back the old labels and audio, or start a new study",
         )
-    keys = _feature_keys(space)
+    keys = feature_keys(space)
     if study.lock.get("features", keys) != keys:  # a study made by an older version has no such entry
         raise StudyError(
             "A pretrained model, or how features are computed, has changed since the study was made; its "
@@ -258,34 +216,3 @@ def make_context(
         remote=remote,
         store=store,
     )
-
-
-def _lock(plan: Plan) -> dict[str, Any]:
-    """What it takes to tell whether two studies saw the same data, space and software."""
-    return {
-        "serhpo": __version__,
-        "git": _git_commit(),
-        "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in LOCKED_PACKAGES},
-        "corpus": plan.corpus.name,
-        "corpus_digest": plan.corpus.digest,
-        "space_digest": plan.space.digest,
-        "features": _feature_keys(plan.space),
-        "seed": plan.space.search.seed,
-        "folds": [asdict(fold) for fold in plan.folds],
-    }
-
-
-def _feature_keys(space: Space) -> list[str]:
-    """Keys of all features a space can ask for; pretrained models are in them with their content."""
-    return sorted(key(extractor) for extractor in space.extractors())
-
-
-def _git_commit() -> str | None:
-    """Commit of the clone serhpo runs from; None for an installed package."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None

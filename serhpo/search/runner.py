@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
-from ray.tune.result import HOSTNAME
 
 from serhpo.cache import cache_folder
 from serhpo.cluster import connected, lost_process
@@ -22,7 +20,9 @@ from serhpo.search.baselines import measure_baselines
 from serhpo.search.budget import Budget, limited
 from serhpo.search.context import TrialContext
 from serhpo.search.ending import SearchOver, StopWhen, interruptible
-from serhpo.search.estimate import Estimate, Remaining
+from serhpo.search.epoch_writer import EpochWriter
+from serhpo.search.estimate import Estimate
+from serhpo.search.listener import Listener
 from serhpo.search.machines import Room, require_shared, share_of
 from serhpo.search.noise import PairedErrors
 from serhpo.search.record import Record
@@ -33,31 +33,6 @@ from serhpo.search.space import Space
 from serhpo.search.trainable import TrialTrainable
 from serhpo.study import Study, TrialRecord, write_results
 from serhpo.study.mirror import mirrored
-from serhpo.training.results import EpochResult
-
-LEDGER_FIELDS = ("trial", *(field.name for field in fields(EpochResult)))
-
-
-class Listener(Protocol):
-    """Who is told how a search goes on."""
-
-    def started(self, trials: int, continued: int, at_once: int) -> None:
-        """So many trials are to come, so many of them go on where they were cut off."""
-
-    def epoch(self, row: Mapping[str, Any]) -> None:
-        """A trial finished an epoch."""
-
-    def ended(self, trial: TrialRecord) -> None:
-        """A trial ended."""
-
-    def finished(self) -> None:
-        """No trial trains any more; Ray is still there."""
-
-    def remaining(self, left: Remaining) -> None:
-        """How long the search will still take, as far as can be told."""
-
-    def phase(self, text: str) -> None:
-        """Something other than a trial begins."""
 
 
 def run(
@@ -151,7 +126,7 @@ class _Search:
         if search.missing and not self.budget.spent():
             if self.context.remote is None:
                 require_shared(cache_folder())
-            if joins_cluster() or settings.gpus_per_trial:
+            if joins_cluster() or room.gpus:
                 self.listener.phase(str(room))
             self.listener.started(search.missing, search.to_continue, room.fitting)
             try:
@@ -182,7 +157,7 @@ class _Search:
                 name=self.study.name,
                 storage_path=str(scratch),  # workers never write there: our checkpoints are not Tune's
                 verbose=0,
-                callbacks=[_EpochWriter(self.record, self.budget, self._trained)],
+                callbacks=[EpochWriter(self.record, self.budget, self._trained)],
                 stop=StopWhen(self._over, lambda: self.budget.spent() is not None),
                 failure_config=tune.FailureConfig(max_failures=0),  # and who is tried again
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
@@ -280,27 +255,3 @@ def _scratch(study: Study) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class _EpochWriter(tune.Callback):  # type: ignore[misc]
-    """Writes every reported epoch to the ledger before the trial goes on."""
-
-    def __init__(self, record: Record, budget: Budget, trained: Callable[[Mapping[str, Any]], None]) -> None:
-        self._record = record
-        self._budget = budget
-        self._trained = trained
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return tune.Callback, ()  # for Tune's snapshot, which nobody reads
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
-    ) -> None:
-        if "storage_error" in result:
-            self._record.fatal = self._record.fatal or result["storage_error"]
-        if "epoch" not in result:
-            return
-        where = {"elapsed": round(self._budget.elapsed, 3), "host": result[HOSTNAME]}
-        row = {name: result[name] for name in LEDGER_FIELDS} | where
-        if self._record.add(row):
-            self._trained(row)

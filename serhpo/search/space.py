@@ -23,7 +23,8 @@ from serhpo.config import Config, digest, parse, read_yaml, read_yaml_value, val
 from serhpo.corpus.folds import ProtocolConfig
 from serhpo.errors import SpaceError, UsageError, unknown_name
 from serhpo.features import Extractor, FeatureSettings
-from serhpo.search.parameter import Parameter, Scalar, Suggests, holds
+from serhpo.search.parameter import Parameter, Scalar, Suggests
+from serhpo.search.pinning import pin, put
 from serhpo.search.settings import SearchSettings
 from serhpo.search.space_check import space_problems, without
 from serhpo.text import counted
@@ -84,7 +85,7 @@ class Space(Config):
         for path, value in sorted(assignment.items(), key=lambda item: not item[0].endswith(".name")):
             parameter = self.parameters.get(path)
             is_subset = parameter is not None and parameter.subset is not None
-            _put(data, path, str(value).split("+") if is_subset else value)
+            put(data, path, str(value).split("+") if is_subset else value)
         return data
 
     def is_valid(self, assignment: Mapping[str, Scalar]) -> bool:
@@ -143,81 +144,8 @@ class Space(Config):
             if section in ("search", "protocol") and field:
                 data.setdefault(section, {})[field] = value
             else:
-                _pin(data, self.parameters, key, value, where)
+                pin(data, self.parameters, key, value, where)
         return load_space_data(data, where)
-
-
-def _put(data: dict[str, Any], path: str, value: Any) -> None:
-    *parents, leaf = path.split(".")
-    for parent in parents:
-        data = data.setdefault(parent, {})
-        if not isinstance(data, dict):
-            raise SpaceError(f"`{parent}` is a section with keys of its own", where=path, got=data)
-    if leaf == "name" and data.get("name") != value:
-        data.clear()
-    data[leaf] = value
-
-
-def _pin(
-    data: dict[str, Any], declared: Mapping[str, Parameter], key: str, value: Any, where: object
-) -> None:
-    """Move one parameter to the defaults, or leave it with the values listed; resolve conditions on it."""
-    searched = data["parameters"]
-    if inside := [name for name in searched if name.startswith(f"{key}.")]:
-        raise SpaceError(f"`{key}` holds parameters of its own", where=where, allowed=", ".join(inside))
-    when = searched.pop(key, {}).get("when")
-    subset = key in declared and declared[key].subset is not None
-    nested = isinstance(value, list) and any(isinstance(member, list) for member in value)
-    if isinstance(value, list) and key in declared and (nested or not subset):
-        _pin_to_several(searched, declared, key, value, when, where)
-        return
-    members = [str(member) for member in value] if isinstance(value, list) else str(value).split("+")
-    fixed = "+".join(members) if subset else value
-    if when:
-        only = {"subset": members, "min": len(members)} if subset else {"choice": [value]}
-        searched[key] = {**only, "when": when}
-    else:
-        _put(data.setdefault("defaults", {}), key, members if subset else value)
-    for name in [name for name, other in searched.items() if key in other.get("when", {})]:
-        if name in searched and not holds(declared[name].when[key], fixed):
-            _drop(searched, name)
-        elif name in searched and not when:
-            searched[name]["when"].pop(key)
-
-
-def _pin_to_several(
-    searched: dict[str, Any],
-    declared: Mapping[str, Parameter],
-    key: str,
-    values: list[Any],
-    when: Mapping[str, Any] | None,
-    where: object,
-) -> None:
-    """Let one parameter have the listed values alone; of a subset, the listed single members."""
-    if declared[key].subset is None:
-        searched[key] = {"choice": values}
-    elif all(isinstance(value, list) and len(value) == 1 for value in values):
-        searched[key] = {"subset": [str(member) for (member,) in values], "min": 1, "max": 1}
-        values = searched[key]["subset"]
-    else:
-        raise SpaceError(
-            f"Several values of the subset `{key}` must be single members",
-            where=where,
-            got=values,
-            hint=f"[[mfcc], [mel]] tries each alone, [mfcc, mel] both together; --set '{key}=[[…], […]]'",
-        )
-    searched[key] |= {"when": when} if when else {}
-    for name in [name for name, other in searched.items() if key in other.get("when", {})]:
-        if name in searched and not any(holds(declared[name].when[key], value) for value in values):
-            _drop(searched, name)
-
-
-def _drop(searched: dict[str, Any], key: str) -> None:
-    """Remove a parameter that can never exist, and those that exist only beside it."""
-    del searched[key]
-    for name in [name for name, other in searched.items() if key in other.get("when", {})]:
-        if name in searched:
-            _drop(searched, name)
 
 
 def space_folders() -> list[Path]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ray.tune.logger import LoggerCallback
 
     from serhpo.search.estimate import Remaining
-    from serhpo.search.runner import Listener
+    from serhpo.search.listener import Listener
 
 LOGS = "logs"
 """Folder in a study that holds what the trackers write."""

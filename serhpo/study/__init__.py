@@ -20,8 +20,9 @@ from pathlib import Path
 
 from serhpo.config import home
 from serhpo.errors import StudyError, nearest
+from serhpo.study.creation import new_study, require_new
 from serhpo.study.fidelity import Agreement, agreement, agreement_sentence, kendall_tau
-from serhpo.study.folder import Study, require_new
+from serhpo.study.folder import Study
 from serhpo.study.results import results_table, write_results
 from serhpo.study.settings import SCHEMA_VERSION, StudySettings
 from serhpo.study.trial import STATES, TrialRecord
@@ -37,6 +38,7 @@ __all__ = [
     "agreement_sentence",
     "kendall_tau",
     "known_studies",
+    "new_study",
     "open_study",
     "require_new",
     "results_table",

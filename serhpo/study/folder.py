@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +16,9 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial
 
 from serhpo import pareto
-from serhpo.config import parse, read_yaml, write_yaml
-from serhpo.errors import StorageError, StudyError
-from serhpo.study.journal import JournalFile
+from serhpo.config import parse, read_yaml
+from serhpo.errors import StudyError
+from serhpo.study.journal import JournalFile, damaged
 from serhpo.study.ledger import cut_torn_tail, read_ledger
 from serhpo.study.lock import held_by_one_process, holder_of
 from serhpo.study.names import JOURNAL, LEDGER
@@ -38,7 +37,8 @@ class Study:
     """One study folder.
 
     Args:
-        path: The folder; use :meth:`create` for a new one, :func:`open_study` to go by name.
+        path: The folder; :func:`~serhpo.study.creation.new_study` makes a new one, :func:`open_study`
+            goes by name.
 
     Raises:
         StudyError: The folder is no study, or damaged.
@@ -56,49 +56,6 @@ class Study:
     def __reduce__(self) -> tuple[type[Study], tuple[Path]]:
         return type(self), (self.path,)
 
-    @classmethod
-    def create(
-        cls,
-        path: Path,
-        settings: StudySettings,
-        space: Mapping[str, Any],
-        lock: Mapping[str, Any],
-        asked: int,
-        enqueue: Sequence[Mapping[str, Any]] = (),
-        warm: Sequence[FrozenTrial] = (),
-    ) -> Study:
-        """Make the folder of a new study.
-
-        Args:
-            path: The folder.
-            settings: ``study.yaml``.
-            space: ``space.yaml``.
-            lock: ``lock.json``.
-            asked: Trials wanted.
-            enqueue: Parameters, or some of them, to try first.
-            warm: Ended trials of another study, for the sampler alone.
-
-        Raises:
-            StudyError: A study of this name exists.
-            StorageError: The folder cannot be written.
-        """
-        require_new(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for left in path.parent.glob(f".{path.name}.*"):  # by a kill
-                shutil.rmtree(left)
-            with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-                whole = Path(scratch) / path.name
-                study = _write_new(whole, settings, space, lock, asked)
-                for trial in warm:
-                    study.add_trial(trial)
-                for params in enqueue:
-                    study.enqueue_trial(dict(params), user_attrs={"enqueued": True})
-                whole.rename(path)  # a kill before leaves no study, a kill after a whole one
-        except OSError as error:
-            raise StorageError.from_os_error(error, path) from error
-        return cls(path)
-
     @property
     def name(self) -> str:
         """Name of the study."""
@@ -110,11 +67,11 @@ class Study:
         try:
             return optuna.load_study(study_name=None, storage=JournalStorage(self._file))  # its only one
         except (KeyError, ValueError) as error:
-            raise _damaged(self.path / JOURNAL, error) from error
+            raise damaged(self.path / JOURNAL, error) from error
 
     @cached_property
     def _file(self) -> JournalFile:
-        return _journal(self.path)
+        return JournalFile(self.path / JOURNAL)
 
     def one_sync(self) -> AbstractContextManager[None]:
         """Whatever is written into the journal inside is handed to the disk at once, at the end."""
@@ -269,20 +226,6 @@ class Study:
             yield
 
 
-def require_new(path: Path) -> None:
-    """Make sure that a study can be made here.
-
-    Raises:
-        StudyError: The name is taken.
-    """
-    if path.exists():
-        raise StudyError(
-            f"A study named `{path.name}` exists already",
-            where=path,
-            hint=f"`serhpo resume {path.name}` continues it; --name gives the new one another name",
-        )
-
-
 def _read_settings(path: Path) -> StudySettings:
     data = read_yaml(path)
     if data.get("schema_version", 0) > SCHEMA_VERSION:
@@ -294,36 +237,3 @@ def _read_settings(path: Path) -> StudySettings:
             hint="upgrade serhpo",
         )
     return parse(StudySettings, data, path)
-
-
-def _write_new(
-    folder: Path, settings: StudySettings, space: Mapping[str, Any], lock: Mapping[str, Any], asked: int
-) -> optuna.Study:
-    (folder / "trials").mkdir(parents=True)
-    write_yaml(folder / "study.yaml", settings.model_dump(mode="json"))
-    write_yaml(folder / "space.yaml", space)
-    (folder / "lock.json").write_text(json.dumps(lock, indent=2) + "\n", encoding="utf-8")
-    study = optuna.create_study(
-        study_name=settings.name,
-        storage=JournalStorage(_journal(folder)),
-        directions=[objective.direction.replace("ise", "ize") for objective in settings.objectives],
-    )
-    study.set_metric_names([objective.metric for objective in settings.objectives])
-    study.set_user_attr("asked", asked)
-    study.set_user_attr("resumed", 0)
-    return study
-
-
-def _damaged(journal: Path, error: Exception) -> StudyError:
-    """The error for a journal that Optuna cannot read; names the first line that is no JSON."""
-    for number, line in enumerate(journal.read_bytes().splitlines(), start=1):
-        try:
-            json.loads(line)
-        except ValueError:
-            hint = "bring the file back from a copy of the study: what follows in it builds on that line"
-            return StudyError("A line of the journal is damaged", where=f"{journal}:{number}", hint=hint)
-    return StudyError(f"The journal is damaged: {error}", where=journal)
-
-
-def _journal(path: Path) -> JournalFile:
-    return JournalFile(path / JOURNAL)

@@ -12,6 +12,8 @@ from typing import Any
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import get_lock_file
 
+from serhpo.errors import StudyError
+
 
 class JournalFile(JournalFileBackend):  # type: ignore[misc]
     """Optuna's journal file, whose entries may wait for each other before the disk has to confirm them.
@@ -49,3 +51,14 @@ class JournalFile(JournalFileBackend):  # type: ignore[misc]
                 self._unsynced = False
                 with Path(self._file_path).open("ab") as file:
                     os.fsync(file.fileno())
+
+
+def damaged(journal: Path, error: Exception) -> StudyError:
+    """The error for a journal that Optuna cannot read; names the first line that is no JSON."""
+    for number, line in enumerate(journal.read_bytes().splitlines(), start=1):
+        try:
+            json.loads(line)
+        except ValueError:
+            hint = "bring the file back from a copy of the study: what follows in it builds on that line"
+            return StudyError("A line of the journal is damaged", where=f"{journal}:{number}", hint=hint)
+    return StudyError(f"The journal is damaged: {error}", where=journal)

@@ -2,9 +2,9 @@ import pytest
 
 from serhpo.pareto import Objective, standard_objectives
 from serhpo.report.colours import AREA, HALO, PAGE, PANEL, PAPER, SERIES, series, twins
+from serhpo.report.compute import compute
 from serhpo.report.curve_figures import curve_figure, hypervolume_figure
 from serhpo.report.front_figure import front_figure, stairs
-from serhpo.report.numbers import compute
 from tests.fakes import STANDARD, FakeTrial, make_study, random_trials
 
 UA, CCC = standard_objectives(4)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from serhpo.report.compute import compute
 from serhpo.report.marginals import FEWEST, effects
-from serhpo.report.numbers import compute
 from serhpo.report.worth_figures import effects_figure, importance_figure, lambda_figure, weights_figure
 from tests.fakes import FakeTrial, make_study, random_trials
 

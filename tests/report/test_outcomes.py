@@ -3,8 +3,8 @@ import pytest
 
 from serhpo.corpus import read_corpus
 from serhpo.corpus.table import DIMENSIONS
+from serhpo.report.compute import compute
 from serhpo.report.content import collect
-from serhpo.report.numbers import compute
 from serhpo.report.outcomes import chosen, outcomes
 from serhpo.report.page import render
 from serhpo.training.checkpoint import predictions_as_tensors, write_checkpoint

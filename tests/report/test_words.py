@@ -2,7 +2,7 @@ import pytest
 
 from serhpo.pareto import Objective
 from serhpo.report import words
-from serhpo.report.numbers import compute
+from serhpo.report.compute import compute
 from tests.fakes import BASELINES, STANDARD, FakeTrial, make_study
 
 

@@ -14,7 +14,7 @@ from serhpo.search.rungs import Rungs, rung_levels
 from serhpo.search.sampler import StudySearch
 from serhpo.search.scheduler import ParetoASHA
 from serhpo.search.space import Space, load_space_data
-from serhpo.study import Study, StudySettings, TrialRecord
+from serhpo.study import Study, StudySettings, TrialRecord, new_study
 
 PARAMETERS = {
     "streams": {"subset": ["mfcc", "mel"]},
@@ -52,7 +52,7 @@ def make_study(path: Path, space: Space, lock: dict[str, Any] | None = None, **m
         seed=s.seed,
     )
     data = space.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return Study.create(path, settings, data, lock or {"folds": []}, s.trials, **more)
+    return new_study(path, settings, data, lock or {"folds": []}, s.trials, **more)
 
 
 class Driver:

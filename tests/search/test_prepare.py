@@ -11,15 +11,8 @@ import pytest
 from serhpo.corpus import read_corpus
 from serhpo.errors import ConfigError, CorpusError, StudyError
 from serhpo.features.pretrained import Pretrained
-from serhpo.search.prepare import (
-    Shards,
-    check_features,
-    create_study,
-    fill_features,
-    make_context,
-    make_plan,
-    reopen,
-)
+from serhpo.search.lock import Shards, check_features
+from serhpo.search.prepare import create_study, fill_features, make_context, make_plan, reopen
 from serhpo.search.space import Space, load_space, load_space_data
 from serhpo.training.trainer import TrialTraining
 from tests.checkpoints import save_checkpoint

@@ -1,5 +1,3 @@
-import errno
-import json
 import os
 import pickle
 import signal
@@ -8,63 +6,23 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-import optuna
 import pyarrow.parquet as pq
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from serhpo.config import read_yaml
-from serhpo.corpus.folds import ProtocolConfig
-from serhpo.errors import ConfigError, StorageError, StudyError, StudyLockedError
-from serhpo.pareto import Objective, standard_objectives
-from serhpo.study import (
-    Study,
-    StudySettings,
-    folder,
-    known_studies,
-    open_study,
-    studies_folder,
-    write_results,
-)
+from serhpo.errors import ConfigError, StudyError, StudyLockedError
+from serhpo.pareto import Objective
+from serhpo.study import Study, known_studies, open_study, studies_folder, write_results
 from serhpo.study.ledger import Ledger
+from tests.study.made import make
 
-SPACE = {"parameters": {"model.width": {"choice": [16, 32]}}}
-LOCK = {
-    "seed": 0,
-    "git": None,
-    "folds": [{"name": "1", "train": ["1F"], "validation": ["2F"], "test": ["3F"]}],
-}
 KINDS = {
     "model.width": CategoricalDistribution((16, 32)),
     "weighting.name": CategoricalDistribution(("fixed", "dwa")),
     "weighting.lambda": FloatDistribution(0, 1),
     "optimiser.clip": CategoricalDistribution((True, "none", 2)),
 }
-
-
-def settings(name: str, **changed) -> StudySettings:
-    return StudySettings(
-        **{
-            "name": name,
-            "created": "2026-03-01T12:00:00+00:00",
-            "corpus": "/data/é",
-            "corpus_name": "data",
-            "classes": ("angry", "happy", "neutral", "sad"),
-            "space": "smoke",
-            "objectives": standard_objectives(4),
-            "protocol": ProtocolConfig(),
-            "claim": "held-out session: the search never saw the test speakers",
-            "epochs": 9,
-            "rungs": (1, 3),
-            "seed": 0,
-            **changed,
-        }
-    )
-
-
-def make(path: Path, name: str = "s", **changed) -> Study:
-    return Study.create(path / name, settings(name, **changed), SPACE, LOCK, 6)
 
 
 @pytest.fixture
@@ -116,25 +74,7 @@ def filled(tmp_path) -> Study:
     return study
 
 
-# --- Making and opening ---------------------------------------------------------------------------------
-
-
-def test_a_new_study_has_everything_and_nothing_in_it(tmp_path):
-    study = make(tmp_path)
-    again = Study(study.path)
-    assert again.settings == settings("s")
-    assert (again.name, again.asked, again.resumed) == ("s", 6, 0)
-    assert again.counts() == dict.fromkeys(["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"], 0)
-    assert again.trials() == again.front() == []
-    assert again.hypervolume() == 0.0
-    assert again.knee() is None
-    assert again.baselines() is None
-    assert list(again.epochs()) == []
-    assert again.folds() == LOCK["folds"]
-    assert read_yaml(study.path / "space.yaml") == SPACE
-    assert json.loads((study.path / "lock.json").read_text()) == LOCK == again.lock
-    assert again.journal.directions == [optuna.study.StudyDirection.MAXIMIZE] * 2
-    assert again.journal.metric_names == ["ua", "ccc"]
+# --- Opening -------------------------------------------------------------------------------------------
 
 
 def test_directions_are_those_of_the_objectives(tmp_path):
@@ -151,70 +91,6 @@ def test_directions_are_those_of_the_objectives(tmp_path):
 def test_any_folder_name_is_a_study_name(home, name):
     make(studies_folder(), name)
     assert open_study(name).name == name
-
-
-def test_an_existing_name_is_refused_and_left_alone(tmp_path):
-    path = make(tmp_path).path
-    before = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
-    with pytest.raises(StudyError, match="named `s` exists already") as caught:
-        Study.create(path, settings("other"), {}, {}, 1)
-    assert "serhpo resume s" in caught.value.hint
-    assert {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()} == before
-
-
-def test_a_folder_that_is_something_else_is_neither_used_nor_deleted(tmp_path, monkeypatch):
-    mine = tmp_path / "s" / "thesis.txt"
-    mine.parent.mkdir()
-    mine.write_text("years of work")
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(folder, "write_yaml", full)
-    with pytest.raises((StudyError, StorageError)):
-        make(tmp_path)
-    assert [file.name for file in mine.parent.iterdir()] == ["thesis.txt"]
-    assert mine.read_text() == "years of work"
-
-
-def test_a_study_whose_checkpoints_were_cleared_away_is_not_overwritten(tmp_path):
-    path = make(tmp_path).path
-    (path / "trials").rmdir()
-    with pytest.raises(StudyError, match="exists already"):
-        Study.create(path, settings("s"), {}, {}, 1)
-    assert read_yaml(path / "space.yaml") == SPACE
-
-
-def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError):
-        make(tmp_path / "file")
-
-    def read_only(*_, **__):
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    monkeypatch.setattr(Path, "mkdir", read_only)
-    with pytest.raises(StorageError, match="read-only") as caught:
-        make(tmp_path)
-    assert caught.value.where == str(tmp_path / "s")
-    assert "SERHPO_HOME" in caught.value.hint
-
-
-@pytest.mark.parametrize("call", range(2))
-def test_a_disk_that_fills_up_leaves_no_half_study(tmp_path, monkeypatch, call):
-    calls = []
-
-    def filling(*arguments):
-        calls.append(arguments)
-        if len(calls) > call:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(folder, "write_yaml", filling)
-    with pytest.raises(StorageError, match="disk is full"):
-        make(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    monkeypatch.undo()
-    assert make(tmp_path).asked == 6
 
 
 def test_a_study_is_opened_by_name_or_path(home, monkeypatch):

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from serhpo.report.numbers import compute
+from serhpo.report.compute import compute
 from tests.fakes import STANDARD, FakeTrial, make_study, random_trials
 
 
