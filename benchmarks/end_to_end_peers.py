@@ -32,7 +32,7 @@ def ray_tune(options: argparse.Namespace, scheduler: Any = None) -> None:
         for result in train(read_plan(options.space, options.corpus), assignment, options.seed):
             tune.report(result)
 
-    ray.init(address="local", include_dashboard=False)
+    ray.init(address="local", include_dashboard=False, num_cpus=2)
     tune.Tuner(
         trial,
         tune_config=tune.TuneConfig(

@@ -45,7 +45,7 @@ def table(runs: list[Run], minutes: float) -> Iterator[str]:
     yield f"| in {minutes:g} minutes | fully trained | first after | a third | two thirds | all | course |"
     yield "|---|---|---|---|---|---|---|"
     drawn = curves(runs, minutes)
-    highest = max(traces.mean(axis=0).max() for traces in drawn.values())
+    highest = max((traces.mean(axis=0).max() for traces in drawn.values()), default=0.0)
     for name, traces in drawn.items():
         mine = [run["finished"] for run in runs if run["contestant"] == name]
         first = [done[0]["at"] for done in mine if done]

@@ -1,6 +1,6 @@
 """What training and extraction take on a GPU: epochs, steps, features streamed or uploaded, trials packed.
 
-    python benchmarks/gpu.py [--utterances 5531] [--json]
+    python benchmarks/gpu.py [--utterances 5531] [--rounds 3] [--device cpu] [--quick] [--json]
 
 Says so and ends where there is no GPU. Features, lengths, classes and ratings are random, as many and as long
 as IEMOCAP's; the pretrained encoder is wav2vec2-base's architecture with random weights, since only time is

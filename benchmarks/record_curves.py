@@ -5,7 +5,8 @@
 Every configuration is drawn from a space cut to small sizes (``full`` by default) and trained on 300
 synthetic utterances in two folds for 27 epochs, with nothing pruned. One row a configuration goes into a
 Parquet file, written anew after each: whatever ends the run, the next one goes on from there. Equal
-arguments draw equal configurations, so the curves of two corpora can be told apart from luck.
+arguments draw equal configurations, so the curves of two corpora can be told apart from luck. Altered copies
+of the utterances take no part, so `augmentation.speed` is a parameter without effect here.
 
 The curves are of synthesised speech. They are there to compare searches, and say nothing about people.
 """
@@ -77,6 +78,7 @@ def capped(space: Space, sizes: argparse.Namespace) -> Space:
         if name.endswith("depth") and "int" in parameter:
             low, high = parameter["int"]
             parameter["int"] = [low, max(low, min(sizes.depth, high))]
+    data.pop("known_good", None)  # they name what is cut off
     data["search"] = {**data.get("search", {}), "epochs": sizes.epochs}
     data["protocol"] = {"name": "holdout", "folds": 2}
     return Space.model_validate(data)

@@ -118,7 +118,7 @@ def replay(problem: Problem, method: Method, seed: int, budget: int) -> list[flo
         else:
             study.tell(running.trial, state=TrialState.PRUNED)
             start(now)
-        if spent % (budget // 10) == 0:
+        if spent % max(1, budget // 10) == 0:
             trace.append(pareto.hypervolume(done, problem.objectives) if done else 0.0)
     return trace
 

@@ -49,14 +49,22 @@ from serhpo.study import Study
 
 HERE = Path(__file__).parent
 SPEAKERS = 10
-UNSET = ("RAY_ADDRESS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+UNSET = (
+    "RAY_ADDRESS",
+    "SERHPO_CACHE",
+    "SERHPO_STORAGE",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
 """Variables that no contestant inherits: record_curves has set the last three for itself."""
 
 
 def command(contestant: str, options: argparse.Namespace, seed: int, folder: Path) -> list[str]:
     common = ["--space", str(options.space_file), "--corpus", str(options.corpus), "--seed", str(seed)]
     if contestant == OURS:
-        return [sys.executable, "-m", "serhpo.cli.app", "search", *common, "--name", "run"]
+        two = ["--set", "search.concurrent=2"]
+        return [sys.executable, "-m", "serhpo.cli.app", "search", *common, *two, "--name", "run"]
     python = options.syne_tune if contestant.startswith("syne") else sys.executable
     peer = [python, str(HERE / "end_to_end_peers.py"), contestant, *common]
     return [*peer, "--scratch", str(folder / "scratch")]
@@ -124,7 +132,7 @@ def run(contestant: str, seed: int, options: argparse.Namespace) -> Run:
                     break
                 time.sleep(0.5)
             died = process.poll()
-        if died is not None:
+        if died:
             log = (folder / "output.txt").read_text(errors="replace")
             raise SystemExit(f"{contestant} ended by itself with {died}:\n{log[-3000:]}")
         done = [trial for trial in finished(folder, began) if trial["at"] <= seconds]
@@ -190,6 +198,8 @@ def main() -> None:
     chosen = options.contestant or [OURS, *PEERS]
     if not options.syne_tune:
         chosen = [name for name in chosen if not name.startswith("syne")]
+    if not chosen:
+        parser.error("syne-tune-moasha needs --syne-tune PYTHON")
     runs = read_runs(options.out, options)
     known = {(row["contestant"], row["seed"]) for row in runs}
     todo = [(name, seed) for seed in range(options.seeds) for name in chosen if (name, seed) not in known]

@@ -1,6 +1,7 @@
 """What a search strategy is worth, without training: hypervolume against epochs spent.
 
-    python benchmarks/search_simulated.py [--quick] [--jobs 2] [--seeds 30] [--out FILE] [problem …]
+    python benchmarks/search_simulated.py [--quick] [--jobs 2] [--seeds 30] [--from-seed 15] [--out FILE]
+        [--sampler tpe …] [--method "tpe, adaptive" …] [--less "tpe, adaptive"] [--png FILE] [problem …]
 
 Replays searches with serhpo's own rungs, rankings and samplers (``replayed_search.py``) on test problems
 with a known front and on recorded learning curves (``replayed_problems.py``). Every finished search is a
@@ -47,6 +48,7 @@ METHODS = [
 QUICK = [Method("tpe", "adaptive"), Method("random", "epsilon_net"), Method("random", "none")]
 OURS_DEFAULT = "tpe, adaptive"
 GP_SEEDS = 5
+BUDGET = 40 * EPOCHS
 NOISY = {"noise": 0.06, "lasting": 0.5}
 
 Run = tuple[str, str, int]  # problem, method, seed
@@ -66,10 +68,12 @@ def one(run: Run, method: Method, budget: int) -> tuple[Run, list[float]]:
     return run, replay(problems()[name], method, seed, budget)
 
 
-def finished(path: Path | None) -> dict[Run, list[float]]:
+def finished(path: Path | None, budget: int) -> dict[Run, list[float]]:
+    """Earlier searches of so many epochs; lines of before they were written down had the default."""
     if path is None or not path.exists():
         return {}
     rows = (json.loads(line) for line in path.read_text().splitlines())
+    rows = (row for row in rows if row.get("epochs", BUDGET) == budget)
     return {(row["problem"], row["method"], row["seed"]): row["trace"] for row in rows}
 
 
@@ -144,7 +148,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three methods, two seeds, few epochs")
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--from-seed", type=int, default=0, help="the first of them")
-    parser.add_argument("--epochs", type=int, default=40 * EPOCHS, help="budget of one search")
+    parser.add_argument("--epochs", type=int, default=BUDGET, help="budget of one search")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--sampler", action="append", help="only these; repeatable")
     parser.add_argument("--method", action="append", help='only these, as "tpe, adaptive"; repeatable')
@@ -169,7 +173,7 @@ def main() -> None:
     if find_spec("syne_tune") is None:
         methods = [method for method in methods if method.pruning not in PEERS]
     seeds, budget = (2, args.epochs // 5) if args.quick else (args.seeds, args.epochs)
-    results = finished(args.out)
+    results = finished(args.out, budget)
     todo = [
         ((name, str(method), seed), method)
         for seed in range(args.from_seed, seeds)
@@ -189,7 +193,13 @@ def main() -> None:
             results[run] = trace
             if args.out:
                 with args.out.open("a") as file:
-                    line = {"problem": run[0], "method": run[1], "seed": run[2], "trace": trace}
+                    line = {
+                        "problem": run[0],
+                        "method": run[1],
+                        "seed": run[2],
+                        "epochs": budget,
+                        "trace": trace,
+                    }
                     file.write(json.dumps(line) + "\n")
             print(f"\r{count}/{len(todo)} searches", end="", file=sys.stderr)
     print(file=sys.stderr)

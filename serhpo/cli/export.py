@@ -30,7 +30,10 @@ def export(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     trial: Annotated[
         int | None,
-        typer.Option(help="Its number; without it the front's knee.", autocompletion=completion.kept_trials),
+        typer.Option(
+            help="One of the front; without it the knee.",
+            autocompletion=completion.kept_trials,
+        ),
     ] = None,
     pick: Annotated[str | None, typer.Option(help="Instead: knee, best-ua, best-ccc, or ua>=0.70.")] = None,
     onnx: Annotated[

@@ -162,7 +162,8 @@ class Capacity:
         hosts = sum(1 for machine in self.machines if share.fits(machine))
         on = counted(hosts, "machine")
         if not share.gpus:
-            return f"{share.cpus} CPU a trial, {self.cpus} CPUs on {on}: {at_once} at once"
+            idle = f"; none uses the {counted(self.gpus, 'GPU')}: --gpus-per-trial" if self.gpus else ""
+            return f"{share.cpus} CPU a trial, {self.cpus} CPUs on {on}: {at_once} at once{idle}"
         gpus = counted(self.gpus, "GPU")
         if share.gpus >= 1:
             text = f"{share.gpus:g} GPU a trial, {gpus} on {on}: {at_once} at once"

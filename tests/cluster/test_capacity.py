@@ -101,6 +101,12 @@ def test_a_trial_larger_than_every_machine_is_refused() -> None:
             None,
             "2 CPU a trial, 9 CPUs on 2 machines: 4 at once",
         ),
+        (
+            Share(1, 0),
+            [GPU_HOST] * 2,
+            None,
+            "1 CPU a trial, 8 CPUs on 2 machines: 8 at once; none uses the 2 GPUs: --gpus-per-trial",
+        ),
         (Share(1, 2), [{"CPU": 8.0, "GPU": 4.0}], None, "2 GPU a trial, 4 GPUs on 1 machine: 2 at once"),
         (
             Share(4, 0.25),
