@@ -64,6 +64,7 @@ class Trial:
     def __init__(self, job: Mapping[str, Any]) -> None:
         self.config = job
         self.number: int = job["number"]
+        self.trial_id = str(self.number)
         self.epoch = 0
         generator = np.random.default_rng(job["seed"])
         self.height = generator.uniform((0.3, 0.0), (0.7, 0.6))
@@ -107,10 +108,16 @@ class Driver:
         self.study, self.space, _ = make_study(folder, data)
         self.record = Record(self.study, Rungs(self.study.objectives, settings))
         driver: Any = runner._Search(
-            self.study, self.space, SimpleNamespace(), Silent(), self.record, lambda: False, lambda: None
+            self.study,
+            self.space,
+            SimpleNamespace(),
+            Silent(),
+            self.record,
+            lambda: False,
+            lambda: None,
+            Cluster(workers),
         )
         driver._estimate, driver._left = Estimate(settings, workers), settings.trials
-        driver._room = Cluster(workers)
         self.search = StudySearch(self.record, self.space, driver._ended, driver._room)
         if profiled:
             self.search._turns = SameThread()

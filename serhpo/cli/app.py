@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from serhpo import __version__
 from serhpo.cli import (
@@ -35,8 +36,21 @@ HELP = """Search joint speech-emotion models: emotion classes and valence/arousa
 on accuracy and CCC together, and leaves a Pareto front to review: `serhpo front`, `serhpo report`.
 """
 
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # of which Typer makes an exit code without a word
+            raise typer.Abort from None
+
+
 app = typer.Typer(
-    help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    cls=_Commands,
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(cache.app, name="cache")

@@ -132,7 +132,7 @@ def search(
         try:
             _run(study, plan, shards, remote, store, as_json, log_to or [], cached)
         except ResourceError as error:
-            if type(error) is ResourceError and not study.trials():
+            if type(error) is ResourceError and all(trial.state == "WAITING" for trial in study.trials()):
                 shutil.rmtree(study.path)  # no trial fits on this machine: nothing was started
             raise
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,12 +78,16 @@ def _init(joining: bool) -> None:
 
 
 def _init_once(joining: bool) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     ray.init(
         include_dashboard=None if joining else False,
         log_to_driver=False,
         logging_level=logging.ERROR,
         runtime_env={"env_vars": WORKER_ENVIRONMENT},
     )
+    if threading.current_thread() is threading.main_thread():
+        # Ray's own handler would end the process as if Ray had failed.
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _address() -> str:

@@ -17,8 +17,9 @@ def partial(
     """Values of some parameters, by dotted or nested keys.
 
     Returns:
-        The values that are right, and what is wrong with the others: a key that is no parameter, a value
-        that is not allowed, a parameter that does not exist beside the others.
+        The values that are right, with those that they alone leave possible for what they depend on; and what
+        is wrong with the others: a key that is no parameter, a value that is not allowed, a parameter that
+        does not exist beside the others, or may not.
     """
     given: Assignment = {}
     problems = []
@@ -32,11 +33,28 @@ def partial(
         else:
             close = nearest(str(value), map(str, parameter.values()))
             problems.append(Problem(f"got {value!r}, allowed: {parameter}.{close}", key=name))
+    problems += _complete(parameters, given)
     for name in given:
         when = parameters[name].when
         if not all(holds(condition, given[other]) for other, condition in when.items() if other in given):
             problems.append(Problem(f"exists only when {parameters[name].conditions()}", key=name))
     return given, problems
+
+
+def _complete(parameters: Mapping[str, Parameter], given: Assignment) -> Iterator[Problem]:
+    """Add the only values under which what is given exists; problems are where there are several."""
+    asked = list(given)
+    while asked:
+        name = asked.pop()
+        for other, condition in parameters[name].when.items():
+            if other in given or other not in parameters:
+                continue
+            fitting = [value for value in parameters[other].values() if holds(condition, value)]
+            if len(fitting) == 1:
+                given[other] = fitting[0]
+                asked.append(other)
+            else:
+                yield Problem(f"needs {other} beside it: {parameters[name].conditions()}", key=name)
 
 
 def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

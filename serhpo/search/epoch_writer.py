@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from time import monotonic
 from typing import Any
 
 from ray import tune
@@ -27,10 +28,15 @@ class EpochWriter(tune.Callback):  # type: ignore[misc]
     def __reduce__(self) -> tuple[Any, ...]:
         return tune.Callback, ()  # for Tune's snapshot, which nobody reads
 
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune when a worker has the trial."""
+        self._record.heard[trial.trial_id] = monotonic()
+
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: Mapping[str, Any], **info: Any
     ) -> None:
         """Called by Tune before its scheduler decides about the trial."""
+        self._record.heard[trial.trial_id] = monotonic()
         if "storage_error" in result:
             self._record.fatal = self._record.fatal or result["storage_error"]
         if "epoch" not in result:

@@ -86,10 +86,14 @@ class Estimate:
             cap = max(0, self._settings.total_epochs - int(used["total_epochs"]))
             low, high = min(low, cap), min(high, cap)
         quick, slow = self._seconds_an_epoch()
-        times = [epochs * each / self.at_once for epochs, each in ((low, quick), (high, slow))]
+        at_once = max(1, min(self.at_once, trials))
+        times = [epochs * each / at_once for epochs, each in ((low, quick), (high, slow))]
         if self._settings.hours is not None:
             cap_s = max(0.0, (self._settings.hours - used["hours"]) * 3600)
             times = [min(time, cap_s) for time in times]
+        if self._settings.gpu_hours is not None and self._settings.gpus_per_trial:
+            left_s = max(0.0, (self._settings.gpu_hours - used["gpu_hours"]) * 3600)
+            times = [min(time, left_s / (self._settings.gpus_per_trial * at_once)) for time in times]
         return Remaining((times[0], times[1]), (low, high), len(self._timed))
 
     def _epochs_left(self, trials: int) -> tuple[int, int]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
 
 from serhpo.cache import Made, RemoteStore, Shard, cache_folder, fill
 from serhpo.cluster import connected
 from serhpo.features import Extractor
 from serhpo.search import joins_cluster
 from serhpo.search.machines import require_shared
+from serhpo.search.tasks import require_ray, result_of
 
 WORTH_RAY = 20.0  # CPU seconds of extraction; to start Ray and two workers takes of the order of ten
 WORTH_TASKS = 5.0  # where Ray is started anyway, right after: its workers then have imported all they need
@@ -137,27 +137,33 @@ def ray_map(build: Callable[[Shard], Made], shards: Iterable[Shard]) -> Iterator
 
     A task whose machine goes away is run again by Ray. When one fails, those under way are stopped:
     what they would have made is missing, nothing is half-made.
+
+    Raises:
+        AudioError: A recording cannot be read.
+        StorageError: The disk is full or cannot be written.
+        ResourceError: A worker died again and again.
+        RayDiedError: One of Ray's own processes died.
     """
 
-    @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator, unused-ignore]
     def task(shard: Shard) -> Made:
         return build(shard)
 
     resources = ray.cluster_resources()
     at_once = max(1, int(resources.get("CPU", 1))) * TASKS_PER_CPU
-    share = GPU_SHARE if resources.get("GPU", 0) else 0.0
+    on_cpu = ray.remote(num_cpus=1)(task)
+    # Asked for here, not by `options`, a GPU makes Ray end the process with its task: else the model
+    # would stay on the GPU beside the trials.
+    on_gpu = ray.remote(num_cpus=1, num_gpus=GPU_SHARE)(task) if resources.get("GPU", 0) else on_cpu
     waiting, running = iter(shards), list[Any]()
     try:
         while True:
             while len(running) < at_once and (shard := next(waiting, None)) is not None:
-                gpus = share if shard.extractor.on_gpu else 0.0
-                running.append(task.options(num_gpus=gpus).remote(shard))
+                running.append((on_gpu if shard.extractor.on_gpu else on_cpu).remote(shard))
             if not running:
                 return
-            ready, running = ray.wait(running, num_returns=1)
-            yield ray.get(ready[0])
-    except RayTaskError as error:
-        raise error.cause from None
+            ready, running = ray.wait(running, num_returns=1, timeout=1.0)
+            require_ray()
+            yield from map(result_of, ready)
     finally:
         for reference in running:
             ray.cancel(reference)

@@ -34,7 +34,7 @@ _SECONDS_BETWEEN = 0.5
 
 
 class Live:
-    """A :class:`~serhpo.search.runner.Listener` that draws to a console (stderr).
+    """A :class:`~serhpo.search.listener.Listener` that draws to a console (stderr).
 
     Args:
         console: Where to.

@@ -17,7 +17,7 @@ _TAGS = ("study",)
 
 
 class Metered:
-    """A :class:`~serhpo.search.runner.Listener` that measures, and passes everything on to another.
+    """A :class:`~serhpo.search.listener.Listener` that measures, and passes everything on to another.
 
     Args:
         study: The study that runs.

@@ -31,6 +31,7 @@ class Record:
         seconds: They took, all trials together.
         elapsed: Seconds the search had run at its last epoch, pauses between its runs left out.
         errors: Tune's traceback of a trial whose worker died or raised, by trial.
+        heard: When a trial began to run or was last heard of, by Tune's name for it; a monotonic clock.
     """
 
     def __init__(self, study: Study, rungs: Rungs) -> None:
@@ -38,6 +39,7 @@ class Record:
         self.rungs = rungs
         self.fatal: SerhpoError | None = None
         self.errors: dict[int, str] = {}
+        self.heard: dict[str, float] = {}
         self._rows: dict[int, dict[int, EpochRow]] = {}
         self._ledger = Ledger(study.path / LEDGER)
         self.epochs = 0

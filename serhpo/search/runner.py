@@ -71,10 +71,11 @@ def run(
         if resume is not None:
             study.count_resume(resume.get("trials", study.asked), limits)
         listener.phase("starting Ray workers")
+        room = Room(share_of(space.search), space.search.concurrent)  # before a store hears of the study
         noise = PairedErrors(study, listener.phase, context.store) if space.search.noise else None
         record = Record(study, Rungs(study.objectives, space.search, noise))
         with mirrored(study, context.store, record.fail, listener.phase) as upload:
-            search = _Search(study, space, context, listener, record, interrupted, upload)
+            search = _Search(study, space, context, listener, record, interrupted, upload, room)
             try:
                 search.fit(scratch)
             finally:
@@ -108,9 +109,9 @@ class _Search:
         record: Record,
         interrupted: Callable[[], bool],
         upload: Callable[[], None],
+        room: Room,
     ) -> None:
-        self.upload = upload
-        self._room: Room | None = None
+        self.upload, self._room = upload, room
         self.study, self.space, self.context = study, space, context
         self.listener, self.record, self.interrupted = listener, record, interrupted
         self.budget = Budget(space.search, record)
@@ -119,8 +120,7 @@ class _Search:
 
     def fit(self, scratch: Path) -> None:
         """Train the trials that are missing; Tune's own files go to ``scratch``."""
-        settings = self.space.search
-        self._room = room = Room(share_of(settings), settings.concurrent)
+        settings, room = self.space.search, self._room
         search = StudySearch(self.record, self.space, self._ended, room)
         self._estimate, self._left = Estimate(settings, room.fitting), search.missing
         if search.missing and not self.budget.spent():
@@ -195,8 +195,7 @@ class _Search:
     def _tell_remaining(self) -> None:
         if not self._estimate:
             return
-        if self._room:
-            self._estimate.at_once = self._room.fitting
+        self._estimate.at_once = self._room.fitting
         if left := self._estimate.remaining(self._left, self.budget.used()):
             self.listener.remaining(left)
 

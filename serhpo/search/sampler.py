@@ -7,9 +7,9 @@ replaces what it does with a trial, and never restores: the journal is the memor
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from time import monotonic
 from typing import Any
 
 import optuna
@@ -17,18 +17,12 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from serhpo.search.context import HUNG
+from serhpo.search.deaths import Deaths
 from serhpo.search.optuna_samplers import make_sampler, trial_seed
 from serhpo.search.proposals import Proposals
 from serhpo.search.record import Record, objective_values
 from serhpo.search.space import Space
 from serhpo.study import TrialRecord
-
-LOST_MACHINE = ("because its node has died", "is unavailable")
-"""In Ray's words on an actor's end: it went with its machine, or cannot be reached any more."""
-
-LOSSES = 10
-"""Machines a trial may lose one after another without an epoch in between."""
 
 
 class StudySearch(OptunaSearch):  # type: ignore[misc]
@@ -72,10 +66,11 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         self._room = room
         self._numbers: dict[str, int] = {}  # of Tune's trials
         self._running: dict[int, str] = {}  # configurations handed out and not at their end
-        self._deaths: Counter[tuple[int, int | None]] = Counter()  # by trial and, with its machine, epoch
+        self._deaths = Deaths(record, space.search)
         self._ended: list[TrialRecord] = []
-        # Complete trials whose best checkpoint may still lie there.
-        self._kept = {trial.number for trial in study.trials() if trial.state == "COMPLETE"}
+        self._kept = {trial.number for trial in study.front()}  # whose best checkpoint lies there
+        for trial in study.ended():  # a driver may have been killed between an end and this
+            study.drop_checkpoint(trial.number, "last", *(() if trial.number in self._kept else ("best",)))
         self._turns = ThreadPoolExecutor(1, thread_name_prefix="study")
         self._asking: Future[tuple[int, str] | None] | None = None
         self._proposals = Proposals(self._ot_study, space, self._tell_failed)
@@ -145,7 +140,9 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         if number is None or self._record.fatal:  # a second word on a trial, or a journal that may be torn
             return
         config = self._running.pop(number)
-        written = self._turns.submit(self._write_end, number, config, result, error)
+        heard = self._record.heard.pop(trial_id, None)
+        silent_s = 0.0 if heard is None else monotonic() - heard
+        written = self._turns.submit(self._write_end, number, config, result, error, silent_s)
         if self._asking is None:
             written.result()
         self._tell_listener()
@@ -174,46 +171,25 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         with self._record.study.one_sync():
             return self._proposals.next()
 
-    def _write_end(self, number: int, config: str, result: Mapping[str, Any] | None, error: bool) -> None:
+    def _write_end(
+        self, number: int, config: str, result: Mapping[str, Any] | None, error: bool, silent_s: float
+    ) -> None:
         with self._record.guarded(), self._record.study.one_sync():
             if self._record.fatal:
                 return
             if error:
-                self._continue_or_fail(number, config)
+                self._continue_or_fail(number, config, silent_s)
             elif result and "failed" in result:
                 self._tell_failed(number, str(result["failed"]))
             else:
                 self._tell_if_ended(number)
 
-    def _continue_or_fail(self, number: int, config: str) -> None:
+    def _continue_or_fail(self, number: int, config: str, silent_s: float) -> None:
         """A process died or raised. Tune itself would not try again where it died between two trials."""
-        trace = self._record.errors.pop(number, "").strip()
-        cause = trace.rpartition("\n")[2]
-        hung = self._record.study.trial_folder(number) / HUNG
-        if hung.is_file() and hung.stat().st_size:
-            limit_s = self._search_space.search.epoch_limit_s
-            last = self._record.last(number)
-            epoch = last["epoch"] + 1 if last else 1
-            self._tell_failed(
-                number, f"epoch {epoch} took longer than search.epoch_limit_s ({limit_s:g} s): {hung}"
-            )
-        elif "RayTaskError(" in trace:  # the worker's code raised, so it would raise again
-            self._tell_failed(number, f"the worker could not run it: {cause}")
-        elif often := self._died_too_often(number, trace):
-            self._tell_failed(number, f"{often}; {cause or 'Ray gives no cause; memory may have run out'}")
+        if reason := self._deaths.reason_to_fail(number, silent_s):
+            self._tell_failed(number, reason)
         else:
             self._to_continue.append((number, config))
-
-    def _died_too_often(self, number: int, trace: str) -> str | None:
-        """Count a death; a machine that is lost is no fault of the trial, unless the trial never gets on."""
-        if any(words in trace for words in LOST_MACHINE):
-            last = self._record.last(number)
-            what, limit, kind = "its machine was lost", LOSSES, last["epoch"] if last else 0
-        else:
-            what, limit, kind = "its process died", self._search_space.search.max_failures, None
-        self._deaths[number, kind] += 1
-        often = f"{limit + 1} times" if limit else "once"
-        return f"{what} {often}" if self._deaths[number, kind] > limit else None
 
     def _tell_listener(self) -> None:
         """Pass on which trials ended; not while the disk is guarded, whose errors are another matter."""

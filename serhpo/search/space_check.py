@@ -66,7 +66,7 @@ def space_problems(space: Space, file: str, gone: Collection[str] = ()) -> list[
 
 def without(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Parameters, or their data, less some and less all that exist only under conditions on those."""
-    left = {name: parameter for name, parameter in parameters.items() if name not in names}
+    left = {name: parameter for name, parameter in parameters.items() if str(name) not in names}
     hanging = {name for name, parameter in left.items() if not _conditions_of(parameter).isdisjoint(names)}
     return without(left, hanging) if hanging else left
 
@@ -113,7 +113,8 @@ def _condition_problems(space: Space, file: str, gone: Collection[str]) -> Itera
 def _can_hold(condition: Condition | list[Condition] | Members, subject: Parameter) -> bool:
     if isinstance(condition, Members):
         return any(holds(condition, value) for value in subject.values())
-    return all(subject.allows(value) for value in _as_list(condition))
+    values = _as_list(condition)
+    return bool(values) and all(subject.allows(value) for value in values)
 
 
 def _as_list(condition: Condition | list[Condition]) -> list[Condition]:

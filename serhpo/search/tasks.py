@@ -57,20 +57,35 @@ def run_tasks(
             if not running:
                 return
             ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
-            if process := lost_process():
-                again = "run the command again; if this happens again, look whether memory runs out"
-                raise RayDiedError("One of Ray's own processes died", got=process, hint=again)
+            require_ray()
             if interrupted():
                 raise SearchInterruptedError("Stopped; everything is saved", hint="the same command goes on")
             for reference in ready:
-                result = _result(reference)
+                result = result_of(reference)
                 yield running.pop(reference), result
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
 
 
-def _result(reference: Any) -> Any:
+def require_ray() -> None:
+    """Make sure that Ray still runs: its client may wait for ever where it does not.
+
+    Raises:
+        RayDiedError: One of Ray's own processes died.
+    """
+    if process := lost_process():
+        again = "run the command again; if this happens again, look whether memory runs out"
+        raise RayDiedError("One of Ray's own processes died", got=process, hint=again)
+
+
+def result_of(reference: Any) -> Any:
+    """What a task came to.
+
+    Raises:
+        SerhpoError: What the task raised, or that it raised something else.
+        ResourceError: Its worker died, each time Ray tried.
+    """
     try:
         return ray.get(reference)
     except RayTaskError as error:

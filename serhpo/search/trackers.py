@@ -90,7 +90,7 @@ def require(names: Sequence[str]) -> None:
 
 
 class Tracked:
-    """A :class:`~serhpo.search.runner.Listener` that tells trackers, and passes everything on to another.
+    """A :class:`~serhpo.search.listener.Listener` that tells trackers, and passes everything on to another.
 
     A tracker that fails, a server that is gone, is told of and used no more: the search goes on.
 
@@ -190,7 +190,8 @@ class _Trial:
 
     def __init__(self, study: Study, number: int, params: Mapping[str, Any], folder: Path) -> None:
         self._name = f"trial-{number}"
-        self.trial_id = re.sub(r"[^\w.-]", "-", f"{study.name}-{number}")
+        made = re.sub(r"\D", "", study.settings.created.partition("+")[0])  # another study may get this name
+        self.trial_id = re.sub(r"[^\w.-]", "-", f"{study.name}-{made}-{number}")
         self.experiment_dir_name = study.name
         self.config = self.evaluated_params = dict(params)
         self._folder = folder / self._name

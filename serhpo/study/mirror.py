@@ -96,11 +96,11 @@ class Mirror:
     def _changed(self) -> list[tuple[str, tuple[int, int], bytes]]:
         """Name, size with time, and content of files that the store lacks; the journal last."""
         changed = []
-        names = {path.name for path in self._study.path.iterdir() if path.is_file()} - {*_LOCAL}
+        passing = (".", f"{JOURNAL}.lock")  # half-written files, and Optuna's lock, which comes and goes
+        files = (path for path in self._study.path.iterdir() if not path.name.startswith(passing))
+        names = {path.name for path in files if path.is_file()} - {*_LOCAL}
         # The journal is read first, so that the ledger read after it has every epoch it speaks of.
         for name in sorted(names, key=lambda name: name != JOURNAL):
-            if name.startswith("."):
-                continue
             path = self._study.path / name
             status = path.stat()
             stamp = status.st_size, status.st_mtime_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -67,3 +68,11 @@ def test_where_nobody_answers_rays_own_patience_is_not_tried(monkeypatch: pytest
     error = attempt(monkeypatch, "127.0.0.1:6379")
     assert (error.what, error.got) == ("No Ray cluster answers at this address", "Connection refused")
     assert "unset RAY_ADDRESS" in str(error.hint)
+
+
+def test_a_signal_to_end_means_what_it_meant_before_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(connection.ray, "init", lambda **options: signal.signal(signal.SIGTERM, print))
+    monkeypatch.setattr(connection.ray, "shutdown", lambda: None)
+    with connected(joining=False):
+        assert signal.getsignal(signal.SIGTERM) == before

@@ -75,3 +75,17 @@ def test_an_estimate_keeps_up_with_means_that_change():
     assert left.timed == 4
     expected = (left.epochs[0] * max(mean(each) - spread, 1.0), left.epochs[1] * (mean(each) + spread))
     assert left.seconds == pytest.approx(expected)
+
+
+def test_no_more_trials_than_are_left_run_side_by_side():
+    few, many = make(at_once=2), make(at_once=16)
+    for estimate in (few, many):
+        estimate.epoch({"trial": 0, "seconds": 6.0})
+    assert many.remaining(2, NONE_USED).seconds == few.remaining(2, NONE_USED).seconds
+
+
+def test_gpu_hours_cut_it_off_too():
+    estimate = make(at_once=2, gpu_hours=1.0, gpus_per_trial=0.5)
+    estimate.epoch({"trial": 0, "seconds": 6000.0})
+    left = estimate.remaining(9, {**NONE_USED, "gpu_hours": 0.75})
+    assert left.seconds == (900.0, 900.0)  # a quarter of an hour of the one GPU that two trials share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ import soundfile
 from serhpo.cache import Made, Shard, build, plan, planning, verify
 from serhpo.cluster import connected
 from serhpo.corpus.table import Corpus, LabelScheme
-from serhpo.errors import AudioError
+from serhpo.errors import AudioError, ResourceError
 from serhpo.features import Waveform
 from serhpo.search import fill
 from serhpo.search.fill import StreamProgress, fill_streams, ray_map
@@ -125,3 +126,9 @@ def test_where_ray_is_started_anyway_less_work_is_worth_its_tasks(shards: tuple[
     assert not fill.worth_ray(shards, seconds)
     assert fill.worth_ray(shards, seconds, ray_follows=True)
     assert not fill.worth_ray(shards[:1], seconds, ray_follows=True)
+
+
+def test_a_worker_that_dies_again_and_again_is_told(shards: tuple[Shard, ...], local_ray: None) -> None:
+    with pytest.raises(ResourceError, match="worker died") as caught:
+        list(ray_map(lambda shard: os._exit(1), shards[:1]))
+    assert "memory" in caught.value.hint

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from serhpo.errors import StorageError
-from serhpo.search import sampler
+from serhpo.search import deaths
 from serhpo.search.optuna_samplers import SAMPLERS, make_sampler, trial_seed
 from serhpo.search.settings import SearchSettings
 from serhpo.study import Study
@@ -107,7 +107,24 @@ def test_a_trial_that_may_not_die_at_all_says_that_it_died_once(new_driver):
     assert Study(driver.study.path).trials()[0].notes["reason"].startswith("its process died once; ")
 
 
-@pytest.mark.parametrize("words", sampler.LOST_MACHINE)
+@pytest.mark.parametrize(
+    ("silent_s", "words", "hung"), [(7.0, "", True), (4.0, "", False), (7.0, "node", False)]
+)
+def test_a_process_that_ended_after_the_time_limit_hung_unless_its_machine_was_lost(
+    new_driver, monkeypatch, silent_s, words, hung
+):
+    driver = new_driver(max_failures=2, epoch_limit_s=5.0)
+    trial, _ = driver.start()
+    driver.record.heard[trial] = 100.0
+    monkeypatch.setattr("serhpo.search.sampler.monotonic", lambda: 100.0 + silent_s)
+    driver.record.errors[0] = deaths.LOST_MACHINE[0] if words else "ActorDiedError: exit code 1"
+    driver.search.on_trial_complete(trial, None, error=True)
+    assert driver.states() == {0: "FAIL" if hung else "RUNNING"}
+    if hung:  # on a store its traceback is lost, not why it failed
+        assert driver.ended[0].notes["reason"] == "epoch 1 took longer than search.epoch_limit_s (5 s)"
+
+
+@pytest.mark.parametrize("words", deaths.LOST_MACHINE)
 def test_a_machine_that_is_lost_is_no_fault_of_its_trial_while_the_trial_gets_on(new_driver, words):
     driver = new_driver(max_failures=0)
     trial, _ = driver.start()
@@ -116,18 +133,18 @@ def test_a_machine_that_is_lost_is_no_fault_of_its_trial_while_the_trial_gets_on
         driver.search._record.errors[0] = f"ray.exceptions.ActorDiedError: The actor 7 {words}. Node Id: 1"
         driver.search.on_trial_complete(trial, None, error=True)
 
-    for _ in range(sampler.LOSSES):
+    for _ in range(deaths.LOSSES):
         lose()
         assert driver.states() == {0: "RUNNING"}
         trial, _ = driver.start()
     driver.epoch(trial, 0, 1, 0.4, 0.1)  # it gets on: the count begins anew
-    for _ in range(sampler.LOSSES):
+    for _ in range(deaths.LOSSES):
         lose()
         trial, _ = driver.start()
     lose()
     record = Study(driver.study.path).trials()[0]
     assert (record.state, record.epoch) == ("FAIL", 1)
-    assert f"machine was lost {sampler.LOSSES + 1} times" in record.notes["reason"]
+    assert f"machine was lost {deaths.LOSSES + 1} times" in record.notes["reason"]
 
 
 def test_a_late_word_on_a_process_that_died_does_not_end_its_successor(new_driver):

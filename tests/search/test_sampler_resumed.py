@@ -149,3 +149,16 @@ def test_a_search_hands_out_as_many_trials_as_were_asked_for_however_often_it_is
     assert (grown.search.missing, grown.search.to_continue) == (2, 0)
     assert [grown.start()[1]["number"] for _ in range(2)] == [6, 7]
     assert grown.search.suggest("t") is None
+
+
+def test_checkpoints_that_a_killed_driver_had_no_time_to_clear_are_cleared(drive, study):
+    driver = drive()
+    for number, score in enumerate((0.4, 0.9)):
+        trial, _ = driver.start()
+        driver.train(trial, number, score, score)
+    for number in (0, 1):
+        for name in ("last", "best"):
+            (study.trial_folder(number) / name).mkdir(parents=True, exist_ok=True)
+    drive()
+    left = {str(path.relative_to(study.path)) for path in study.path.glob("trials/*/*")}
+    assert left == {"trials/1/best"}  # the front's

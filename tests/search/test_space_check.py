@@ -54,6 +54,12 @@ def test_values_that_are_refused_only_together_are_told(parameter):
     assert "heads must divide width, got 16 heads" in next(iter(found.values()))
 
 
+def test_a_name_that_is_no_text_is_told():
+    assert list(problems(parameters={1: {"choice": [16]}, "model.width": {"choice": [16]}})) == [
+        "parameters.1"
+    ]
+
+
 def test_a_parameter_without_the_condition_it_needs_is_named():
     found = problems(
         parameters={"weighting.name": {"choice": ["fixed", "dwa"]}, "weighting.lambda": {"float": [0.1, 0.9]}}
@@ -83,6 +89,7 @@ A, B = "model.width", "model.heads"
     [
         ({"choice": [16, 32]}, 64),
         ({"choice": [16, 32]}, [16, 64]),
+        ({"choice": [16, 32]}, []),
         ({"choice": [16, 32]}, "16"),
         ({"int": [8, 64]}, 65),
         ({"int": [8, 64], "step": 8}, 12),

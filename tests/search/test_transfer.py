@@ -69,6 +69,17 @@ def test_files_hold_dotted_or_nested_partial_or_whole_configurations(space, tmp_
     assert read(space, job).assignments == (WHOLE,)
 
 
+def test_a_value_brings_what_it_depends_on_or_asks_for_it(space, tmp_path):
+    file = tmp_path / "first.yaml"
+    file.write_text("- {weighting.lambda: 0.5}\n")  # without `fixed` the sampler might choose another scheme
+    assert read(space, file).assignments == ({"weighting.lambda": 0.5, "weighting.name": "fixed"},)
+    file.write_text("- {model.heads: 2}\n")
+    with pytest.raises(SpaceError) as caught:
+        read(load_space("full"), file)
+    (problem,) = caught.value.problems
+    assert problem.what.startswith("needs model.self_attention beside it")
+
+
 def test_every_mistake_of_a_file_is_told_at_once(space, tmp_path):
     file = tmp_path / "first.yaml"
     file.write_text(
