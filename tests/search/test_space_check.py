@@ -56,7 +56,7 @@ def test_values_that_are_refused_only_together_are_told(parameter):
 
 def test_a_name_that_is_no_text_is_told():
     assert list(problems(parameters={1: {"choice": [16]}, "model.width": {"choice": [16]}})) == [
-        "parameters.1"
+        "parameters.1.[key]"
     ]
 
 
