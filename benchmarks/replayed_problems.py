@@ -23,6 +23,7 @@ from serhpo.search.space import Space
 
 Array = np.ndarray
 EPOCHS = 27
+MAGNITUDES = 4  # from the smallest model to the largest, in a test problem with sizes
 
 
 class Problem(Protocol):
@@ -31,7 +32,7 @@ class Problem(Protocol):
     Attributes:
         name: For tables.
         space: What can be varied.
-        objectives: UA and CCC, or what stands in for them.
+        objectives: UA and CCC, or what stands in for them; a count may follow.
         best: Hypervolume of the true front; None where nobody knows it.
         grace_period: Epoch of the first rung.
         paired_error: Standard error of the difference of two trials at one epoch; None where not known.
@@ -45,10 +46,10 @@ class Problem(Protocol):
     paired_error: float | None
 
     def curves(self, assignment: Mapping[str, Any], rng: np.random.Generator) -> Array:
-        """``(epochs, 2)``: what a trial would report."""
+        """``(epochs, objectives)``: what a trial would report."""
 
     def truth(self, assignment: Mapping[str, Any]) -> Array:
-        """``(2,)``: what the configuration is worth when fully trained, free of noise."""
+        """``(objectives,)``: what the configuration is worth when fully trained, free of noise."""
 
     def seconds(self, assignment: Mapping[str, Any]) -> float:
         """Time of an epoch, in any unit."""
@@ -63,8 +64,13 @@ class QuarterCircle:
     everybody's. Crossing: τ falls with a learning rate whose best value is a low one, and the second
     objective takes half as long again, so who is ahead early is often not who is ahead in the end.
 
+    Sized: one more parameter is the size of the model, a third objective known without noise, 10⁴ to 10⁸.
+    The larger the better the other two can be: the front is an eighth of a sphere, its third axis the
+    orders of magnitude below 10⁸, a quarter of them.
+
     Attributes:
         crossing: Whether curves cross.
+        sized: Whether there is a third objective.
         noise: Standard deviation of what is reported around the curve.
         lasting: Share of the noise's variance that a trial keeps over its epochs, as the luck of a model on
             few utterances does; the rest is new at every epoch.
@@ -73,17 +79,23 @@ class QuarterCircle:
     crossing: bool
     noise: float = 0.015
     lasting: float = 0.0
+    sized: bool = False
 
     def __post_init__(self) -> None:
         unit = {"float": [0.0, 1.0]}
         parameters = dict.fromkeys(("angle", "a", "b", "c", "d", "rate"), unit)
         parameters["branch"] = {"choice": ["left", "right", "dead end"]}
         parameters["depth"] = {**unit, "when": {"branch": "left"}}
-        self.name = ("noisy " if self.lasting else "") + ("crossing" if self.crossing else "well-behaved")
-        self.name += " curves"
-        self.space = Space.model_validate({"parameters": parameters})
-        self.objectives = Objective(metric="ua"), Objective(metric="ccc")
+        self.name = ("noisy " if self.lasting else "sized " if self.sized else "") + (
+            "crossing curves" if self.crossing else "well-behaved curves"
+        )
+        self.objectives: tuple[Objective, ...] = Objective(metric="ua"), Objective(metric="ccc")
         self.best = math.pi / 4
+        if self.sized:
+            parameters["size"] = unit
+            self.objectives += standard_objectives(4, ["parameters"])
+            self.best = MAGNITUDES * math.pi / 6
+        self.space = Space.model_validate({"parameters": parameters})
         self.grace_period = 1
         self.paired_error = math.sqrt(2) * self.noise
 
@@ -96,7 +108,11 @@ class QuarterCircle:
             assignment["branch"]
         ]
         angle = assignment["angle"] * math.pi / 2
-        return max(0.0, 1 - 0.4 * distance) * np.array([math.cos(angle), math.sin(angle)])
+        quality = max(0.0, 1 - 0.4 * distance) * np.array([math.cos(angle), math.sin(angle)])
+        if not self.sized:
+            return quality
+        small = 1 - assignment["size"]
+        return np.array([*quality * math.sqrt(1 - small**2), 10 ** (8 - MAGNITUDES * small)])
 
     def curves(self, assignment: Mapping[str, Any], rng: np.random.Generator) -> Array:
         rate = assignment["rate"] if self.crossing else 0.6
@@ -104,7 +120,9 @@ class QuarterCircle:
         epoch = np.arange(1, EPOCHS + 1)[:, None]
         grown = (1 - np.exp(-epoch / slowness)) / (1 - np.exp(-EPOCHS / slowness))
         fresh = rng.normal(0, self.noise * math.sqrt(1 - self.lasting), (EPOCHS, 2))
-        return self.truth(assignment) * grown + fresh + rng.normal(0, self.noise * math.sqrt(self.lasting), 2)
+        kept = rng.normal(0, self.noise * math.sqrt(self.lasting), 2)
+        truth = self.truth(assignment)
+        return np.hstack([truth[:2] * grown + fresh + kept, np.tile(truth[2:], (EPOCHS, 1))])
 
     def seconds(self, assignment: Mapping[str, Any]) -> float:
         return 1.0 + assignment["d"]

@@ -81,7 +81,9 @@ def replay(problem: Problem, method: Method, seed: int, budget: int) -> list[flo
         trials=max(1, 4 * budget // EPOCHS),
         seed=seed,
     )
-    study = optuna.create_study(directions=["maximize"] * 2, sampler=make_sampler(settings, 0))
+    directions = [objective.direction.replace("ise", "ize") for objective in problem.objectives]
+    study = optuna.create_study(directions=directions, sampler=make_sampler(settings, 0))
+    measured = [not objective.counts for objective in problem.objectives]
     goes_on = _rule(problem, method, settings)
     clock = np.random.default_rng([seed, 1])
     done: list[np.ndarray] = []
@@ -109,7 +111,7 @@ def replay(problem: Problem, method: Method, seed: int, budget: int) -> list[flo
         complete = running.epoch == EPOCHS
         values = running.curves[running.epoch - 1]
         if complete:
-            best = running.curves[np.argmax(running.curves.sum(axis=1))]
+            best = running.curves[np.argmax(running.curves[:, measured].sum(axis=1))]
             study.tell(running.trial, [float(v) for v in best])
             done.append(running.truth)
             start(now)
@@ -127,12 +129,12 @@ def _rule(problem: Problem, method: Method, settings: SearchSettings) -> Rule:
     if method.pruning == "none":
         return lambda trial, epoch, values: True
     if method.pruning in PEERS:
-        return _moasha(settings, corrected="corrected" in method.pruning)
+        return _moasha(problem, settings, corrected="corrected" in method.pruning)
     if method.pruning == "mean":
         alone = settings.model_copy(update={"ranking": "ua"})
         rungs = Rungs((pareto.Objective(metric="ua"),), alone)
-        return lambda trial, epoch, values: _kept(rungs.report(trial, epoch, [float(np.mean(values))]))
-    errors = [problem.paired_error or 0.0] * len(problem.objectives)
+        return lambda trial, epoch, values: _kept(rungs.report(trial, epoch, [float(np.mean(values[:2]))]))
+    errors = [problem.paired_error or 0.0] * 2 + [0.0] * (len(problem.objectives) - 2)
     rungs = Rungs(problem.objectives, settings, (lambda *pair: errors) if method.noise else None)
     return lambda trial, epoch, values: _kept(rungs.report(trial, epoch, values))
 
@@ -141,7 +143,7 @@ def _kept(decision: Any) -> bool:
     return decision is None or decision.keep
 
 
-def _moasha(settings: SearchSettings, corrected: bool) -> Rule:
+def _moasha(problem: Problem, settings: SearchSettings, corrected: bool) -> Rule:
     """Syne Tune's own MOASHA; ``corrected`` turns the order its priority returns into ranks."""
     from datetime import datetime
 
@@ -155,8 +157,7 @@ def _moasha(settings: SearchSettings, corrected: bool) -> Rule:
 
     scheduler = MOASHA(
         config_space={},
-        metrics=["ua", "ccc"],
-        do_minimize=False,
+        metrics=[objective.metric for objective in problem.objectives],
         time_attr="epoch",
         multiobjective_priority=RanksNotOrder() if corrected else NonDominatedPriority(),
         max_t=settings.epochs,
@@ -170,7 +171,9 @@ def _moasha(settings: SearchSettings, corrected: bool) -> Rule:
         if trial not in known:
             known[trial] = Trial(trial, {}, datetime.now())
             scheduler.on_trial_add(known[trial])
-        result = {"epoch": epoch, "ua": float(values[0]), "ccc": float(values[1])}
+        losses = pareto.losses(values, problem.objectives)[0]
+        named = zip(problem.objectives, losses, strict=True)
+        result = {"epoch": epoch, **{objective.metric: float(loss) for objective, loss in named}}
         return scheduler.on_trial_result(known[trial], result) == "CONTINUE"
 
     return rule

@@ -50,6 +50,7 @@ OURS_DEFAULT = "tpe, adaptive"
 GP_SEEDS = 5
 BUDGET = 40 * EPOCHS
 NOISY = {"noise": 0.06, "lasting": 0.5}
+SIZED = {"sized": True}
 
 Run = tuple[str, str, int]  # problem, method, seed
 
@@ -57,7 +58,7 @@ Run = tuple[str, str, int]  # problem, method, seed
 @cache
 def problems() -> dict[str, Problem]:
     found: list[Problem] = [
-        QuarterCircle(crossing, **more) for more in ({}, NOISY) for crossing in (False, True)
+        QuarterCircle(crossing, **more) for more in ({}, NOISY, SIZED) for crossing in (False, True)
     ]
     found += [Recorded(path) for path in sorted(HERE.glob("curves-*.parquet"))]
     return {problem.name: problem for problem in found}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import moocore
@@ -106,6 +106,9 @@ class Adaptive:
 
     Curves that cross make early ranks misleading: the strict ranking then cuts trials that would have
     come out ahead, and the lenient one wastes epochs where they do not cross.
+
+    Where objectives are more than two, most of a rung is one front, and the strict ranking divides it by what
+    each trial is worth: the farthest of them are often good in the model's size alone.
     """
 
     strict: Ranking
@@ -219,6 +222,7 @@ def contribution(front: Losses) -> Order:
 
 
 NET = NonDominated(epsilon_net)
+WORTH = NonDominated(contribution)
 UNION = Union((Either(), NET))
 RANKINGS: dict[str, Ranking] = {
     "union": UNION,
@@ -226,7 +230,7 @@ RANKINGS: dict[str, Ranking] = {
     "either": Either(),
     "epsilon_net": NET,
     "crowding": NonDominated(crowding),
-    "hypervolume": NonDominated(contribution),
+    "hypervolume": WORTH,
     "scalarised": Scalarised(),
 }
 
@@ -242,4 +246,7 @@ def make_ranking(name: str, objectives: Sequence[pareto.Objective]) -> Ranking:
         return Single(metrics.index(name))
     if name not in RANKINGS:
         raise unknown_name("ranking", name, [*RANKINGS, *metrics])
-    return RANKINGS[name]
+    ranking = RANKINGS[name]
+    if isinstance(ranking, Adaptive) and len(metrics) > 2:
+        return replace(ranking, strict=WORTH)
+    return ranking

@@ -163,6 +163,27 @@ def test_a_test_problem_has_the_front_it_says(problems, crossing):
     assert (fast[-1] < curve[-1]).all()  # and behind in the end
 
 
+def test_a_problem_with_sizes_has_an_eighth_of_a_sphere_for_a_front(problems):
+    problem = problems.QuarterCircle(crossing=False, noise=0.0, sized=True)
+    best = {"a": 0.7, "b": 0.2, "c": 0.4, "d": 0.9, "rate": 0.3, "branch": "left", "depth": 0.5}
+    places = np.linspace(0, 1, 60)
+    front = np.array([problem.truth({**best, "angle": x, "size": y}) for x in places for y in places])
+    axes = front[:, 0], front[:, 1], (8 - np.log10(front[:, 2])) / 4
+    assert np.linalg.norm(axes, axis=0) == pytest.approx(1)
+    assert pareto.hypervolume(front, problem.objectives) == pytest.approx(4 * math.pi / 6, rel=0.05)
+    assert problem.best == pytest.approx(4 * math.pi / 6)
+    curve = problem.curves({**best, "angle": 0.5, "size": 0.5}, np.random.default_rng(0))
+    assert curve[:, 2] == pytest.approx(10**6)  # known from the first epoch on
+    assert (np.diff(curve[:, :2], axis=0) > 0).all()
+
+
+@pytest.mark.parametrize("pruning", ["adaptive", "hypervolume", "mean", "none"])
+def test_a_search_with_three_objectives_is_replayed(problems, search, pruning):
+    problem = problems.QuarterCircle(crossing=True, sized=True)
+    trace = search.replay(problem, search.Method("random", pruning), 0, 270)
+    assert 0 < trace[-1] < problem.best
+
+
 def test_what_a_noisy_problem_says_about_its_noise(problems):
     plain = problems.QuarterCircle(crossing=False, noise=0.0)
     noisy = problems.QuarterCircle(crossing=False, noise=0.06, lasting=0.5)
