@@ -20,6 +20,9 @@ import typer
 from serhpo.cli import console
 from serhpo.errors import RayDiedError, SearchInterruptedError
 
+STOPS = {signal.SIGINT, signal.SIGTERM}
+"""What a user, or who runs machines for them, ends a command with."""
+
 _ENDED = b"\n"
 _link: socket.socket | None = None
 """In the child: to the parent. The study's name goes through it, and a line break before a proper end."""
@@ -75,7 +78,10 @@ def _end_with_parent(link: socket.socket) -> None:
 
 
 def _wait(child: int, link: socket.socket) -> NoReturn:
+    asked: set[int] = set()
+
     def pass_on(number: int, frame: FrameType | None) -> None:
+        asked.add(number)
         with suppress(ProcessLookupError):
             os.kill(child, number)
 
@@ -84,7 +90,7 @@ def _wait(child: int, link: socket.socket) -> NoReturn:
         os.kill(os.getpid(), signal.SIGSTOP)
         pass_on(signal.SIGCONT, frame)
 
-    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for kind in (*STOPS, signal.SIGHUP):
         if signal.getsignal(kind) != signal.SIG_IGN:  # as under nohup
             signal.signal(kind, pass_on)
     signal.signal(signal.SIGTSTP, suspend)
@@ -94,7 +100,8 @@ def _wait(child: int, link: socket.socket) -> NoReturn:
     if ended:
         raise typer.Exit(code)
     again = f"serhpo resume {name.decode()}" if name else "run the command again"
-    if -code in (signal.SIGINT, signal.SIGTERM):
+    # While Ray starts, handlers of its own end the child with an exit code.
+    if -code in STOPS or (code > 0 and asked & STOPS):
         raise SearchInterruptedError("Stopped at once", hint=again)
     raise RayDiedError(
         "The search was killed" if code < 0 else "Ray ended the search: one of its own processes died",

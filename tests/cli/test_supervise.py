@@ -101,6 +101,18 @@ def test_a_child_that_a_signal_ends_at_once_is_an_interruption() -> None:
     assert "serhpo resume mine" in err
 
 
+def test_a_child_whose_ray_answers_the_signal_with_an_exit_is_an_interruption() -> None:
+    body = "signal.signal(signal.SIGTERM, lambda n, f: os._exit(1)); console.say('ready'); signal.pause()"
+    process = start(body, "--json")
+    assert process.stderr
+    assert process.stderr.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    told = json.loads(out)["error"]
+    assert (process.returncode, told["message"]) == (130, "Stopped at once")
+    assert told["hint"] == "serhpo resume mine"
+
+
 def test_the_child_of_a_killed_parent_ends() -> None:
     process = start("console.say(str(os.getpid())); signal.pause()")
     assert process.stderr
