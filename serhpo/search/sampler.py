@@ -137,10 +137,10 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
     ) -> None:
         """Write the trial's true state: COMPLETE, PRUNED or FAIL; a stopped search leaves it RUNNING."""
         number = self._numbers.pop(trial_id, None)
+        heard = self._record.heard.pop(trial_id, None)
         if number is None or self._record.fatal:  # a second word on a trial, or a journal that may be torn
             return
         config = self._running.pop(number)
-        heard = self._record.heard.pop(trial_id, None)
         silent_s = 0.0 if heard is None else monotonic() - heard
         written = self._turns.submit(self._write_end, number, config, result, error, silent_s)
         if self._asking is None:
