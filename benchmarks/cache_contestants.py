@@ -22,7 +22,7 @@ Frames = Sequence[np.ndarray]  # of each utterance (frames, channels), float16
 Read = Callable[[np.ndarray, np.ndarray], None]
 """Fill ``out`` (B, T, channels), float16, with these utterances (B,), zeros behind each."""
 
-SHARD = 512  # utterances a file, as serhpo's builder
+SHARD = 512  # utterances a file: four of the builder's
 
 
 class Contestant(Protocol):

@@ -2,9 +2,9 @@
 
     python benchmarks/checkpoints.py [--space full] [--configurations 6] [--quick] [--json]
 
-Random configurations of a space train an epoch on the embedded corpus, one core, and save three times. Shares
-are of CPU seconds, which other processes on the machine do not change. A trial saves once after an epoch, and
-twice where the epoch is its best so far.
+Random configurations of a space train an epoch on 500 synthetic utterances, one core, and save three times.
+Shares are of CPU seconds, which other processes on the machine do not change. A trial saves once after an
+epoch, and twice where the epoch is its best so far.
 """
 
 from __future__ import annotations

@@ -7,13 +7,17 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from serhpo.cli import console, machines
+from serhpo.cli.machines import StorageOption
 from serhpo.cli.sources import CacheOption, ClassesOption, SetOption, find_corpus, load_pinned, remote_store
 from serhpo.errors import SerhpoError, StorageError
+
+if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
+    from serhpo.search.settings import SearchSettings
 
 NEEDED_BYTES = 200 * 2**20
 """Free space below which a search would most likely fill the disk."""
@@ -30,12 +34,15 @@ def check(
         bool, typer.Option("--cluster", help="Look at every machine of the Ray cluster that runs here, too.")
     ] = False,
     cache: CacheOption = None,
+    storage: StorageOption = None,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Find every problem of corpus, space, disk and cluster; exit 0 only if a search would start."""
+    """Find every problem of corpus, space, disk and store, and of this machine or a cluster's that are up."""
     from serhpo.config import home
+    from serhpo.search import joins_cluster
     from serhpo.search.prepare import make_plan, recordings_needed
 
+    storage = machines.stored_at(storage, home())
     findings: list[str] = []
     errors: list[SerhpoError] = []
 
@@ -66,16 +73,23 @@ def check(
             f"speakers divide by {loaded_space.protocol.name}, all parts with labels and ratings",
             lambda: make_plan(loaded_space, space or "full", clean),
         )
+    if storage:
+        attempt(f"{storage} can be written", lambda: _storable(storage))
+    if loaded_space and not cluster and not joins_cluster():
+        attempt("a trial fits on this machine", lambda: _fits(loaded_space.search))
     if (
         cluster
         and loaded_space
         and attempt("Ray runs here", lambda: machines.require_cluster_here("--cluster"))
     ):
         with ExitStack() as session:
-            search, remote = loaded_space.search, remote_store(cache)
+            remote = remote_store(machines.cache_beside(storage, cache))
             needed = recordings_needed(plan, remote) if plan else []
             packing = attempt(
-                "all machines see what they need", lambda: machines.examine(search, needed, session, remote)
+                "all machines see what they need",
+                lambda: machines.examine(
+                    loaded_space.search, needed, session, remote, stored=storage is not None
+                ),
             )
             findings += [packing] if packing else []
     _tell(findings, errors, as_json)
@@ -100,6 +114,24 @@ def _writable() -> None:
             got=f"{free / 2**20:.0f} MiB free",
             allowed=f"{NEEDED_BYTES >> 20} MiB",
         )
+
+
+def _storable(storage: str) -> bool:
+    """Make sure that a study can be kept on a store."""
+    from serhpo.study.store import StudyStore, require_new_there
+
+    require_new_there(StudyStore(storage, f".check-{os.getpid()}"))
+    return True
+
+
+def _fits(settings: SearchSettings) -> bool:
+    """Make sure that this machine has what a trial asks for."""
+    from serhpo.cluster import this_machine
+    from serhpo.search.machines import share_of
+
+    share = share_of(settings)
+    this_machine(share).require(share)
+    return True
 
 
 def _tell(findings: list[str], errors: list[SerhpoError], as_json: bool) -> None:

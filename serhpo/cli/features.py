@@ -30,7 +30,7 @@ def features(
     plan = plan_of(space, find_corpus(corpus, classes, as_json), settings or [], {})
     with ExitStack() as session:
         remote = remote_store(cache)
-        machines.join(plan, session, remote, None)
+        machines.join(plan, session, remote, None, stored=True)  # no study is made
         shards, how = fill(plan.corpus, plan.space.extractors(), session, remote)
     files = [str(path) for group in shards.values() for path in group]
     counts = {kind: how[kind] for kind in ("built", "fetched", "found")}

@@ -95,7 +95,7 @@ def run_there(cluster: Path, as_json: bool, watch: bool = False) -> NoReturn:
 
 
 def fetch(
-    study: Annotated[str, typer.Argument(help="Name of the study on the cluster.")],
+    study: Annotated[str, typer.Argument(help="Name of the study on the cluster, or the store.")],
     on: Annotated[
         Path | None, typer.Option("--on", help="The file that `ray up` started the cluster from.")
     ] = None,
@@ -108,7 +108,7 @@ def fetch(
     out = studies_folder() / study
     if on is not None:
         _fetch_from_head(study, on, out)
-    elif address := stored_at(storage, study):
+    elif address := stored_at(storage, out):
         _fetch_from_store(study, address, out)
     else:
         raise UsageError(

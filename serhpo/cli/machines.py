@@ -52,7 +52,7 @@ def join(
         session: Holds the connection.
         remote: The shared feature store.
         nodes: Machines to wait for.
-        stored: Whether the study lies on a store.
+        stored: Whether no folder of studies must be seen by all: the study lies on a store, or there is none.
 
     Raises:
         ResourceError: It cannot, or machines are to be waited for where there is no cluster.
@@ -152,12 +152,11 @@ def packed(plan: Plan, shards: Shards, session: ExitStack, remote: RemoteStore |
     return replace(plan, space=plan.space.pinned({"search.gpus_per_trial": gpus}))
 
 
-def stored_at(storage: str | None, name: str) -> str | None:
-    """The address of the store that was named, now or when the study was made."""
-    from serhpo.study import studies_folder
+def stored_at(storage: str | None, study: Path) -> str | None:
+    """The address of the store that was named, now or when the study in this folder was made."""
     from serhpo.study.store import ADDRESS
 
-    noted = studies_folder() / name / ADDRESS
+    noted = study / ADDRESS
     if storage and "://" not in storage:
         return str(Path(storage).expanduser().absolute())
     return storage or (noted.read_text().strip() if noted.is_file() else None)

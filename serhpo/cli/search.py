@@ -108,7 +108,7 @@ def search(
     trackers.require(log_to or [])
     plan = plan_of(space, find_corpus(corpus, classes, as_json), settings or [], options)
     require_new(studies_folder() / name)
-    storage = machines.stored_at(storage, name)
+    storage = machines.stored_at(storage, studies_folder() / name)
     store = StudyStore(storage, name) if storage else None
     if store is not None:
         require_new_there(store)
@@ -159,16 +159,17 @@ def resume(
         return
     supervise.go_on_in_child()
     from serhpo.search import lock, prepare, trackers
-    from serhpo.study import open_study, studies_folder
+    from serhpo.study import open_study, place_of
     from serhpo.study.store import ADDRESS, StudyStore
     from serhpo.study.transit import settle
 
     trackers.require(log_to or [])
-    storage = machines.stored_at(storage, study)
-    store = StudyStore(storage, study) if storage else None
+    folder = place_of(study)
+    storage = machines.stored_at(storage, folder)
+    store = StudyStore(storage, folder.name) if storage else None
     if store is not None:
-        settle(store, studies_folder() / study)
-        (studies_folder() / study / ADDRESS).write_text(f"{storage}\n")
+        settle(store, folder)
+        (folder / ADDRESS).write_text(f"{storage}\n")
     opened = open_study(study)
     if trials is not None and trials < opened.asked:
         raise UsageError(

@@ -174,6 +174,16 @@ class Capacity:
         return text
 
 
+def this_machine(share: Share) -> Capacity:
+    """What a Ray of one's own will find here; GPUs are looked for where a trial asks for them."""
+    gpus = 0
+    if share.gpus:
+        import torch
+
+        gpus = torch.cuda.device_count()
+    return Capacity(({"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)},))
+
+
 def capacity() -> Capacity:
     """The cluster that Ray is connected to."""
     nodes = [node for node in ray.nodes() if node["Alive"]]

@@ -11,11 +11,12 @@ from serhpo.evaluate.comparison import Comparison, compare, holm
 from serhpo.evaluate.held_out import HeldOut
 from serhpo.evaluate.jobs import Decision, Job
 from serhpo.evaluate.published import published
-from serhpo.evaluate.record import FOLDER, Record
+from serhpo.evaluate.record import Record
 from serhpo.evaluate.rows import Row, baseline_rows, candidate_row, control_row
 from serhpo.evaluate.summary import by_group, summarise
 from serhpo.study import SCHEMA_VERSION, Study
 from serhpo.study.baseline_names import BASELINES
+from serhpo.study.names import EVALUATIONS
 from serhpo.training.uncertainty import method
 
 _COMPARED: tuple[Literal["ua", "ccc"], ...] = ("ua", "ccc")
@@ -68,7 +69,7 @@ def document(study: Study, record: Record, decision: Decision, tested: HeldOut) 
             "with_references": [asdict(c) for c in _with_references(candidates, rows)],
         },
         "failures": _failures(record, shown),
-        "predictions": str(study.path / FOLDER),
+        "predictions": str(study.path / EVALUATIONS),
     }
 
 

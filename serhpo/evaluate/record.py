@@ -26,12 +26,12 @@ from serhpo.files import replace_file
 from serhpo.study import Study
 from serhpo.study.ledger import Ledger, read_ledger
 from serhpo.study.lock import held_by_one_process
+from serhpo.study.names import EVALUATIONS
 from serhpo.training.baselines import Knowledge
 from serhpo.training.data import in_range
 
 KEY = ("kind", "id")
 FILE = "evaluations.jsonl"
-FOLDER = "evaluations"
 _LOCK = "evaluations.lock"
 KEPT = ("utt_id", "speaker", "gender", "style", "label", *DIMENSIONS)
 """Columns of the corpus that stand in a job's table."""
@@ -52,7 +52,7 @@ class Record:
     """
 
     def __init__(self, study: Study) -> None:
-        self._path, self._folder = study.path / FILE, study.path / FOLDER
+        self._path, self._folder = study.path / FILE, study.path / EVALUATIONS
         self._ledger: Ledger | None = None
         self.readings: list[Reading] = []
         self.results: dict[str, dict[str, Any]] = {}
@@ -152,7 +152,7 @@ class Record:
                 "weights": outcome.weights,
                 "seconds": round(outcome.seconds, 3),
                 "utterances": len(outcome.rows),
-                "predictions": f"{FOLDER}/{path.name}",
+                "predictions": f"{EVALUATIONS}/{path.name}",
                 "majority": outcome.knowledge.majority,
                 "mean": in_range(outcome.knowledge.mean, low, high).tolist(),
                 "class_means": in_range(outcome.knowledge.class_means, low, high).tolist(),

@@ -40,8 +40,8 @@ def enqueued(space: Space, source: str, folds: Iterable[Fold], corpus: str) -> E
 
     Args:
         space: Whose parameters are wanted.
-        source: A YAML or JSON file with one configuration or a list of them, a space with ``known_good``
-            ones, or a study, whose front it is.
+        source: A YAML or JSON file with one configuration or a list of them, a space (by name or file)
+            with ``known_good`` ones, or a study, whose front it is.
         folds: Of the search to come.
         corpus: Its corpus' name.
 
@@ -50,9 +50,10 @@ def enqueued(space: Space, source: str, folds: Iterable[Fold], corpus: str) -> E
         SpaceError: A configuration of a file does not fit the space; names every problem.
         LeakageError: The study saw speakers that this search holds out.
     """
-    if source.endswith((".yaml", ".yml", ".json")):
-        return _from_file(space, Path(source))
-    if source in known_spaces():
+    entries = _entries(Path(source)) if source.endswith((".yaml", ".yml", ".json")) else None
+    if entries is not None:
+        return _from_file(space, Path(source), entries)
+    if source in known_spaces() or source.endswith((".yaml", ".yml", ".json")):
         theirs = load_space(source)
         good = (partial(theirs.parameters, entry)[0] for entry in theirs.known_good)
         named = ((f"{source} {n}", whole(theirs, entry)) for n, entry in enumerate(good, start=1))
@@ -188,16 +189,23 @@ def whole(space: Space, assignment: Mapping[str, Any]) -> dict[str, Any]:
     return space.trial_config(assignment).model_dump(mode="json", by_alias=True)
 
 
-def _from_file(space: Space, path: Path) -> Enqueued:
+def _entries(path: Path) -> list[Any] | None:
+    """Configurations as a file has them; None where it is a space."""
     try:
         document = read_yaml_value(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"Cannot read the configurations: {error.strerror}", where=path) from error
     except (ConfigError, UnicodeDecodeError) as error:
         raise ConfigError("The file of configurations is not YAML", where=path) from error
+    if isinstance(document, dict) and "parameters" in document:
+        return None
+    return document if isinstance(document, list) else [document]
+
+
+def _from_file(space: Space, path: Path, entries: list[Any]) -> Enqueued:
     assignments: list[Assignment] = []
     problems: list[Problem] = []
-    for number, entry in enumerate(document if isinstance(document, list) else [document], start=1):
+    for number, entry in enumerate(entries, start=1):
         assignment, found = _read_entry(space, entry)
         assignments.append(assignment)
         key = f"configuration {number}"

@@ -40,6 +40,7 @@ __all__ = [
     "known_studies",
     "new_study",
     "open_study",
+    "place_of",
     "require_new",
     "results_table",
     "studies_folder",
@@ -58,16 +59,20 @@ def known_studies() -> list[str]:
     return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
+def place_of(name: str | Path) -> Path:
+    """Folder of a study, which need not be there: a path with a separator is one, else it is a name."""
+    path = Path(name)
+    given = path.name != str(name) or (path / "study.yaml").is_file()
+    return path.resolve() if given else studies_folder() / name
+
+
 def open_study(name: str | Path) -> Study:
     """Open a study by name, or by the path of its folder.
 
     Raises:
         StudyError: There is no such study; lists the newest ones.
     """
-    path = Path(name)
-    if (path / "study.yaml").is_file():
-        return Study(path.resolve())
-    path = studies_folder() / name
+    path = place_of(name)
     if not path.is_dir():
         known = known_studies()
         hint = nearest(str(name), known).strip() or "`serhpo search` makes one"

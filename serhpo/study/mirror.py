@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from serhpo.errors import SerhpoError, StorageError, StudyLockedError
 from serhpo.study.folder import Study
-from serhpo.study.names import CHECKPOINTS, JOURNAL, LEDGER
+from serhpo.study.names import CHECKPOINTS, EVALUATIONS, JOURNAL, LEDGER
 from serhpo.study.store import PATIENCE_S, StudyStore
 from serhpo.study.transit import DRIVER, bring_kept, continues
 
@@ -97,11 +97,13 @@ class Mirror:
         """Name, size with time, and content of files that the store lacks; the journal last."""
         changed = []
         passing = (".", f"{JOURNAL}.lock")  # half-written files, and Optuna's lock, which comes and goes
-        files = (path for path in self._study.path.iterdir() if not path.name.startswith(passing))
-        names = {path.name for path in files if path.is_file()} - {*_LOCAL}
+        mine = self._study.path
+        files = (path for path in mine.iterdir() if path.is_file() and not path.name.startswith(passing))
+        names = {path.name for path in files} - {*_LOCAL}
+        names |= {str(path.relative_to(mine)) for path in (mine / EVALUATIONS).glob("*.parquet")}
         # The journal is read first, so that the ledger read after it has every epoch it speaks of.
         for name in sorted(names, key=lambda name: name != JOURNAL):
-            path = self._study.path / name
+            path = mine / name
             status = path.stat()
             stamp = status.st_size, status.st_mtime_ns
             if self._sent.get(name) != stamp:
@@ -109,7 +111,8 @@ class Mirror:
                 if name in (JOURNAL, LEDGER):  # whole lines: the next one may be half written
                     content = content[: content.rfind(b"\n") + 1]
                 changed.append((name, stamp, content))
-        return sorted(changed, key=lambda one: (one[0] == JOURNAL, one[0]))
+        # Predictions before the line that speaks of them, and the journal last.
+        return sorted(changed, key=lambda one: (one[0] == JOURNAL, "/" not in one[0], one[0]))
 
     def _needless(self) -> set[tuple[int, str]]:
         front = {trial.number for trial in self._study.front()}

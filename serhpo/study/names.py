@@ -8,6 +8,9 @@ JOURNAL = "journal.log"
 LEDGER = "epochs.jsonl"
 """Every epoch of every trial."""
 
+EVALUATIONS = "evaluations"
+"""Folder of what evaluations predicted, a table a job; their ledger's name begins so, too."""
+
 CHECKPOINTS = ("last", "best")
 """Folders in a trial's folder."""
 

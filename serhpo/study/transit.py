@@ -8,7 +8,7 @@ from pathlib import Path
 from serhpo.errors import StudyError
 from serhpo.files import write_whole
 from serhpo.study.folder import Study
-from serhpo.study.names import CHECKPOINT_STATE, CHECKPOINTS, JOURNAL, LEDGER
+from serhpo.study.names import CHECKPOINT_STATE, CHECKPOINTS, EVALUATIONS, JOURNAL, LEDGER
 from serhpo.study.store import StudyStore, half_uploaded
 
 DRIVER = "driver.json"
@@ -24,7 +24,8 @@ def bring(store: StudyStore, path: Path) -> None:
         StudyError: There is none on the store, or another one of this name here.
         StorageError: The store cannot be reached, or the folder cannot be written.
     """
-    names = [name for name in store.names() if "/" not in name and name != DRIVER and not half_uploaded(name)]
+    files = [name for name in store.names() if name != DRIVER and not half_uploaded(name)]
+    names = [name for name in files if "/" not in name or name.startswith(f"{EVALUATIONS}/")]
     if not {_MADE, JOURNAL} <= {*names}:
         raise StudyError(
             f"No study named `{path.name}` on the store",
@@ -43,8 +44,9 @@ def bring(store: StudyStore, path: Path) -> None:
         return
     (path / "trials").mkdir(parents=True, exist_ok=True)
     for name in sorted(there, key=lambda name: name == _MADE):  # which makes it a study
-        evaluated = name.startswith("evaluations") and continues(path / name, there[name])
+        evaluated = name.startswith(EVALUATIONS) and continues(path / name, there[name])
         if not evaluated:  # on this machine, and not uploaded yet
+            (path / name).parent.mkdir(exist_ok=True)
             write_whole(path / name, there[name])
 
 
@@ -59,6 +61,9 @@ def settle(store: StudyStore, path: Path) -> None:
         bring(store, path)
         return
     for folder in sorted((path / "trials").iterdir()):
+        for file in folder.iterdir():
+            if file.is_file():
+                store.upload(file, f"trials/{folder.name}/{file.name}")
         for name in CHECKPOINTS:
             if (folder / name / CHECKPOINT_STATE).is_file():
                 store.push(folder, name)

@@ -61,6 +61,13 @@ def test_like_iemocap_has_its_own_size(serhpo: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("asked", ["search.cpus_per_trial=100000", "search.gpus_per_trial=64"])
+def test_check_knows_what_this_machine_cannot_hold(serhpo: Run, small_corpus: Path, asked: str) -> None:
+    done = serhpo("check", "--corpus", small_corpus, "--space", "smoke", "--set", asked, "--json")
+    assert done.code == 5
+    assert asked.partition("=")[0] in done.json["error"]["where"]
+
+
 def test_check_reads_with_the_classes_given(serhpo: Run, small_corpus: Path) -> None:
     assert serhpo("check", "--corpus", small_corpus, "--space", "smoke", "--classes", "5").code == 0
     assert serhpo("check", "--corpus", small_corpus, "--space", "smoke", "--classes", "9").code == 3

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from serhpo.cli.machines import cache_beside
-from serhpo.study import Study
+import pytest
+
+from serhpo.cli.machines import cache_beside, stored_at
+from serhpo.study import Study, place_of
 from serhpo.study.mirror import Mirror
 from serhpo.study.store import StudyStore
 from tests.search.conftest import Driver, make_space, make_study
@@ -63,6 +65,28 @@ def test_a_store_that_cannot_be_written_or_has_the_study_is_one_error(
     assert (broken.code, broken.json["error"]["message"]) == (5, "The study's store cannot be used")
     assert "nothing was started" in broken.json["error"]["hint"]
     assert not (home / "studies" / "s").exists()
+
+
+def test_check_tries_the_store_and_leaves_nothing_there(
+    serhpo: Serhpo, tmp_path: Path, small_corpus: Path
+) -> None:
+    check = ["check", "--space", "smoke", "--corpus", small_corpus, "--json", "--storage"]
+    done = serhpo(*check, tmp_path / "store")
+    assert done.code == 0, done.err
+    assert any(str(tmp_path / "store") in finding for finding in done.json["checked"])
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    (tmp_path / "file").touch()
+    assert serhpo(*check, tmp_path / "file").code == 5
+
+
+def test_a_study_on_a_store_is_found_by_its_folder_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERHPO_HOME", str(home))
+    (home / "studies" / "s").mkdir(parents=True)
+    (home / "studies" / "s" / "storage.txt").write_text("s3://bucket/folder\n")
+    assert place_of("s") == home / "studies" / "s"
+    assert place_of(str(home / "studies" / "s")) == home / "studies" / "s"
+    assert stored_at(None, place_of(str(home / "studies" / "s"))) == "s3://bucket/folder"
+    assert stored_at("s3://other/one", place_of("s")) == "s3://other/one"
 
 
 def test_features_lie_beside_studies_under_a_name_that_none_can_have() -> None:

@@ -1,6 +1,7 @@
 """Configurations that come from files, spaces and other studies."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,8 @@ def test_the_papers_configurations_fit_where_their_streams_are():
     found = enqueued(load_space("paper"), "paper", FOLDS, "data")
     assert len(found.assignments) == 2
     assert not found.dropped
+    file = Path(__file__).parents[2] / "search_spaces" / "paper.yaml"
+    assert enqueued(load_space("paper"), str(file), FOLDS, "data").assignments == found.assignments
     full = enqueued(load_space("full"), "paper", FOLDS, "data")
     assert [a["streams"] for a in full.assignments] == ["mfcc+short_term+mel+waveform"]
     assert "wav2vec2" in full.dropped[0]

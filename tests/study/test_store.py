@@ -241,11 +241,33 @@ def test_a_study_that_lies_here_only_moves_to_the_store_with_its_checkpoints(
     trial, _ = driver.start()
     save(driver.study.trial_folder(0), "best", 1.0)
     driver.train(trial, 0, 0.5, 0.5)
+    (driver.study.trial_folder(0) / "config.json").write_text("{}")
     settle(folder, driver.study.path)
     with Mirror(driver.study, folder, fail):
         pass
+    (driver.study.trial_folder(0) / "config.json").unlink()
     bring_kept(Study(driver.study.path), folder)
+    assert (driver.study.trial_folder(0) / "config.json").read_text() == "{}"
     assert read_checkpoint(driver.study.trial_folder(0) / "best")[0]["epoch"] == 1.0
+
+
+def test_what_an_evaluation_predicted_goes_there_and_comes_back(
+    folder: StudyStore, driver: Driver, tmp_path: Path
+) -> None:
+    table = driver.study.path / "evaluations" / "job.parquet"
+    table.parent.mkdir()
+    table.write_bytes(b"table")
+    (driver.study.path / "evaluations.jsonl").write_text("{}\n")
+    written = []
+    write = folder.write
+    folder.write = lambda name, content: written.append(name) or write(name, content)  # type: ignore[method-assign]
+    with Mirror(driver.study, folder, fail):
+        pass
+    there = tmp_path / "there" / "s"
+    bring(folder, there)
+    assert (there / "evaluations" / "job.parquet").read_bytes() == b"table"
+    # A line is there only after what it speaks of.
+    assert written.index("evaluations/job.parquet") < written.index("evaluations.jsonl")
 
 
 def test_another_study_of_the_name_is_never_overwritten(
