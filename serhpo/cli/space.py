@@ -86,7 +86,7 @@ def sample(
     from serhpo.search.explore import draws
     from serhpo.search.space import load_space
 
-    found = draws(load_space(space), count, seed)
+    found = list(draws(load_space(space), count, seed))
     if as_json:
         console.print_json({"schema_version": 1, "space": space, "seed": seed, "configurations": found})
         return
@@ -118,7 +118,7 @@ def _costs(space: Space) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Share and weights of each cost class among random configurations; how many cannot be told, and why."""
     from serhpo.search.explore import CLASSES, absent_models, cost_class, draws, weights
 
-    absent, drawn = absent_models(space), draws(space, DRAWN, seed=0)
+    absent, drawn = absent_models(space), list(draws(space, DRAWN, seed=0))
     known = [draw for draw in drawn if absent.keys().isdisjoint(space.trial_config(draw).streams)]
     counts = [weights(space, draw) for draw in known]
     within = {name: [count for count in counts if cost_class(count) == name] for name in CLASSES}

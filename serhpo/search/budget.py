@@ -41,8 +41,8 @@ class Budget:
         return monotonic() - self._start
 
     def note(self, trial: TrialRecord) -> None:
-        """A trial ended."""
-        self._stalled += 1
+        """A trial ended. What has no front yet cannot stall."""
+        self._stalled += bool(self._points)
         if trial.state != "COMPLETE" or trial.values is None:
             return
         objectives = self._record.study.objectives

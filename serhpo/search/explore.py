@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import optuna
@@ -35,14 +35,14 @@ class Size:
     parameters: tuple[int, int]
 
 
-def draws(space: Space, count: int, seed: int) -> list[Assignment]:
+def draws(space: Space, count: int, seed: int) -> Iterator[Assignment]:
     """Assignments as a random search would propose them; a configuration may come twice.
 
     Those that make no valid configuration are drawn again.
     """
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     proposals = (space.suggest(study.ask()) for _ in range(100 * count))
-    return list(itertools.islice((draw for draw in proposals if space.is_valid(draw)), count))
+    return itertools.islice((draw for draw in proposals if space.is_valid(draw)), count)
 
 
 def size(space: Space) -> Size:

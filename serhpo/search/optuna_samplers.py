@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 
 from optuna.samplers import (
@@ -65,6 +66,8 @@ def _random(settings: SearchSettings, seed: int) -> BaseSampler:
 
 
 def _qmc(settings: SearchSettings, seed: int) -> BaseSampler:
+    # That conditional parameters are left to chance stands in docs/search.md, and need not be told at each.
+    logging.getLogger("optuna.samplers._qmc").setLevel(logging.ERROR)
     # The study remembers how far along the sequence it is, under the sequence's own seed.
     return QMCSampler(
         scramble=True,

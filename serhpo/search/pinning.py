@@ -86,6 +86,9 @@ def _pin_to_several(
     for name in [name for name, other in searched.items() if key in other.get("when", {})]:
         if name in searched and not any(holds(declared[name].when[key], value) for value in values):
             _drop(searched, name)
+        elif name in searched and isinstance(wanted := searched[name]["when"][key], list):
+            left = [one for one in wanted if any(holds(one, value) for value in values)]
+            searched[name]["when"] = {**searched[name]["when"], key: left}
 
 
 def _drop(searched: dict[str, Any], key: str) -> None:

@@ -10,10 +10,16 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from serhpo.errors import ConfigError
+from serhpo.search.explore import draws
 from serhpo.search.grid import is_finite, untried
+from serhpo.search.optuna_samplers import trial_seed
 from serhpo.search.space import Space
 
 ATTEMPTS_AT_SOMETHING_NEW = 20
+
+DRAWS = 1000
+"""Configurations drawn by chance before a space of infinite size counts as used up."""
+
 _TWINS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
@@ -27,7 +33,7 @@ class Proposals:
 
     Attributes:
         wanted: Trials still to be proposed.
-        exhausted: There is nothing new to try: a finite space is used up, or the sampler repeats itself.
+        exhausted: There is nothing new to try: a finite space is used up, or chance finds nothing else.
     """
 
     def __init__(self, study: optuna.Study, space: Space, tell_failed: Callable[[int, str], None]) -> None:
@@ -58,17 +64,27 @@ class Proposals:
         return None
 
     def _queue_untried(self) -> bool:
-        """Have a configuration of a finite space asked next that nobody tried; False where there is none."""
-        if not is_finite(self._space):
-            return False
+        """Have a configuration asked next that nobody tried; False where there is none."""
         trials = self._study.get_trials(deepcopy=False)
         if any(trial.state == TrialState.WAITING for trial in trials):
             return True
-        tried = (trial.params for trial in trials if "warm_start" not in trial.user_attrs)
-        point = untried(self._space, tried)
+        if is_finite(self._space):
+            tried = (trial.params for trial in trials if "warm_start" not in trial.user_attrs)
+            point = untried(self._space, tried)
+        else:  # a sampler may repeat a branch of it that is finite
+            drawn = draws(self._space, DRAWS, trial_seed(self._space.search.seed, len(trials)))
+            point = next((draw for draw in drawn if self._twin(len(trials), draw) is None), None)
         if point is not None:
             self._study.enqueue_trial(point)
         return point is not None
+
+    def was_repeated(self, trial: optuna.Trial, assignment: Mapping[str, Any]) -> bool:
+        """Whether a proposal repeats an earlier trial; it is told so. For proposals that a kill cut short."""
+        twin = self._twin(trial.number, assignment)
+        if twin is None or twin.number > trial.number:
+            return False
+        self._tell_repeated(trial, twin)
+        return True
 
     def configuration(self, number: int, assignment: Mapping[str, Any]) -> str | None:
         """A proposal as JSON text; None, and the trial told FAIL, where it is no valid configuration."""

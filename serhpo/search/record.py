@@ -43,7 +43,7 @@ class Record:
         self._rows: dict[int, dict[int, EpochRow]] = {}
         self._ledger = Ledger(study.path / LEDGER)
         self.epochs = 0
-        self.seconds = self.elapsed = 0.0
+        self.seconds, self.elapsed = 0.0, study.elapsed
         for row in study.epochs():
             self._take(row)
             values = objective_values(row, study.objectives)

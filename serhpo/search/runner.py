@@ -66,10 +66,11 @@ def run(
         interruptible() as interrupted,
     ):
         limits = {name: value for name, value in (resume or {}).items() if name != "trials"}
-        settings = limited(space.search, {**study.limits, **limits})
+        asked = (resume or {}).get("trials") or study.asked
+        settings = limited(space.search, {**study.limits, **limits, "trials": asked})
         space = space.model_copy(update={"search": settings})
         if resume is not None:
-            study.count_resume(resume.get("trials", study.asked), limits)
+            study.count_resume(asked, limits)
         listener.phase("starting Ray workers")
         room = Room(share_of(space.search), space.search.concurrent)  # before a store hears of the study
         noise = PairedErrors(study, listener.phase, context.store) if space.search.noise else None
@@ -82,6 +83,8 @@ def run(
                 listener.finished()
                 record.close()
                 with record.guarded():
+                    if not record.fatal:
+                        study.note_elapsed(search.budget.elapsed)
                     write_results(study)
             _raise_fatal(study, record)
             search.stop_if_interrupted()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import optuna
@@ -120,7 +120,8 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         with self._record.guarded():
             proposal = self._to_continue.pop(0) if self._to_continue else self._proposal()
             if proposal is None:
-                return None if self._running else str(Searcher.FINISHED)
+                waits = self._running and not self._record.fatal
+                return None if waits else str(Searcher.FINISHED)
             number, config = proposal
             self._numbers[trial_id] = number
             self._running[number] = config
@@ -168,8 +169,10 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         return proposal
 
     def _propose(self) -> tuple[int, str] | None:
-        with self._record.study.one_sync():
-            return self._proposals.next()
+        # Guarded here: an end that is written next must know that the disk is full.
+        with self._record.guarded(), self._record.study.one_sync():
+            return None if self._record.fatal else self._proposals.next()
+        return None
 
     def _write_end(
         self, number: int, config: str, result: Mapping[str, Any] | None, error: bool, silent_s: float
@@ -207,7 +210,11 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
                 self._ot_study.tell(frozen.number, state=TrialState.PRUNED)
             elif not self._tell_if_ended(frozen.number):
                 # A trial killed while being proposed is asked for the parameters it still lacks.
-                assignment = self._search_space.suggest(optuna.Trial(self._ot_study, frozen._trial_id))
+                trial = optuna.Trial(self._ot_study, frozen._trial_id)
+                assignment = self._search_space.suggest(trial)
+                untrained = self._record.last(frozen.number) is None
+                if untrained and self._proposals.was_repeated(trial, assignment):
+                    continue
                 if (config := self._proposals.configuration(frozen.number, assignment)) is not None:
                     left.append((frozen.number, config))
         return left
@@ -245,7 +252,7 @@ class StudySearch(OptunaSearch):  # type: ignore[misc]
         frozen = self._ot_study.get_trials(deepcopy=False)[number]
         if frozen.state.is_finished():
             return
-        for key, value in notes.items():
+        for key, value in {**notes, "ended": round(time(), 3)}.items():
             self._ot_study._storage.set_trial_user_attr(frozen._trial_id, key, value)
         self._ot_study.tell(number, values, state=state)
         self._clear_checkpoints(number, state)

@@ -63,9 +63,11 @@ def _knee(front: Values, objectives: Sequence[Objective]) -> Choice:
     numbers, matrix = _matrix(front, objectives)
     index = pareto.knee(matrix, objectives)
     if index is not None:
-        return Choice(numbers[index], "the knee: farthest beyond the line through the front's ends")
-    index = int(pareto.losses(matrix, objectives).sum(axis=1).argmin())
-    names = " and ".join(objective.metric.upper() for objective in objectives)
+        line = "farthest beyond the line through the front's ends"
+        return Choice(numbers[index], f"the knee: {line if len(objectives) == 2 else 'the best scaled mean'}")
+    measured = [not objective.counts for objective in objectives]  # a count has another unit
+    index = int(pareto.losses(matrix, objectives)[:, measured].sum(axis=1).argmin())
+    names = " and ".join(objective.metric.upper() for objective in objectives if not objective.counts)
     return Choice(numbers[index], f"a front of {len(numbers)} has no knee; this is the best mean of {names}")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from serhpo import pareto
 from serhpo.config import parse, read_yaml
@@ -98,6 +98,15 @@ class Study:
         self.journal.set_user_attr("limits", {**self.limits, **limits})
         self.journal.set_user_attr("resumed", self.resumed + 1)
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds the search had run when it was last left, pauses between its runs left out."""
+        return float(self.journal.user_attrs.get("elapsed", 0.0))
+
+    def note_elapsed(self, seconds: float) -> None:
+        """Note how long the search has run; for its driver only."""
+        self.journal.set_user_attr("elapsed", round(seconds, 3))
+
     def trials(self) -> list[TrialRecord]:
         """All trials that count, by number: no repeated configuration, no trial of another study."""
         frozen = self.journal.get_trials(deepcopy=False)
@@ -106,12 +115,19 @@ class Study:
     def ended(self) -> list[TrialRecord]:
         """Trials that are at their end, in the order they came to it."""
         frozen = self.journal.get_trials(deepcopy=False)
-        times = {trial.number: trial.datetime_complete for trial in frozen if trial.datetime_complete}
+        # Optuna's own times are those of the clock on the wall, wherever the driver was.
+        times = {
+            trial.number: trial.user_attrs.get("ended") or trial.datetime_complete.timestamp()
+            for trial in frozen
+            if trial.datetime_complete
+        }
         ended = [trial for trial in self.trials() if trial.number in times]
         return sorted(ended, key=lambda trial: times[trial.number])
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
-        notes = dict(trial.user_attrs)
+        notes = {key: value for key, value in trial.user_attrs.items() if key != "ended"}
+        if trial.state != TrialState.FAIL:
+            notes.pop("reason", None)  # of an end that a kill kept from being written
         names = [objective.metric for objective in self.objectives]
         values = dict(zip(names, trial.values, strict=True)) if trial.values else notes.pop("values", None)
         return TrialRecord(

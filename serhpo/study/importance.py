@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
@@ -21,15 +22,20 @@ QUANTILE = 0.25
 def importances(study: Study) -> dict[str, dict[str, float]]:
     """Share of every parameter in reaching the best quarter of the complete trials, by objective.
 
-    PED-ANOVA (Watanabe, Bansal & Hutter, IJCAI 2023), which covers parameters that only some trials have.
+    Trials of another study, and repeated ones, count for nothing. PED-ANOVA (Watanabe, Bansal & Hutter,
+    IJCAI 2023), which covers parameters that only some trials have.
 
     Returns:
         ``{metric: {parameter: share}}``, largest first; shares add up to 1. Empty with fewer than
         :data:`FEWEST` complete trials.
     """
-    trials = study.journal.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    ours = {trial.number for trial in study.trials()}
+    complete = study.journal.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    trials = [trial for trial in complete if trial.number in ours]
     if len(trials) < FEWEST:
         return {}
+    counted = optuna.create_study(directions=study.journal.directions)
+    counted.add_trials(trials)
     result = {}
     for index, objective in enumerate(study.objectives):
         sign = -1.0 if objective.direction == "maximise" else 1.0  # the evaluator takes less for better
@@ -40,6 +46,6 @@ def importances(study: Study) -> dict[str, dict[str, float]]:
         evaluator = PedAnovaImportanceEvaluator(target_quantile=QUANTILE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that less is taken for better: we know
-            found = get_param_importances(study.journal, evaluator=evaluator, target=target)
+            found = get_param_importances(counted, evaluator=evaluator, target=target)
         result[objective.metric] = {name: float(share) for name, share in found.items()}
     return result

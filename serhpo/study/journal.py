@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -30,14 +31,24 @@ class JournalFile(JournalFileBackend):  # type: ignore[misc]
         self._waiting, self._unsynced = 0, False
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """As Optuna's; readers see the entries at once, a power cut finds them after :meth:`one_sync`."""
-        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with get_lock_file(self._lock), Path(self._file_path).open("ab") as file:
-            file.write(text.encode())
-            file.flush()
-            self._unsynced = bool(self._waiting)
-            if not self._unsynced:
-                os.fsync(file.fileno())
+        """As Optuna's; readers see the entries at once, a power cut finds them after :meth:`one_sync`.
+
+        Raises:
+            OSError: They could not be written whole; what was written of them is taken back, so that
+                whoever writes next does not go on within a line.
+        """
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        with get_lock_file(self._lock), Path(self._file_path).open("ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                if file.write(text) != len(text):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file_path)
+                self._unsynced = bool(self._waiting)
+                if not self._unsynced:
+                    os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
 
     @contextmanager
     def one_sync(self) -> Iterator[None]:

@@ -142,10 +142,11 @@ class Overviews:
         )
 
     def _growth(self, ended: list[TrialRecord]) -> tuple[float, int | None, int]:
-        """Hypervolume, the trial that last moved it, and how many ended since."""
-        volume, grown_by, stalled = 0.0, None, 0
-        for number, now in growth(ended, self._study.objectives):
-            stalled += 1
+        """Hypervolume, the trial that last moved it, and how many ended since; 0 before there is a front."""
+        volume, grown_by, stalled, begun = 0.0, None, 0, False
+        for trial, (number, now) in zip(ended, growth(ended, self._study.objectives), strict=True):
+            stalled += begun
+            begun = begun or trial.state == "COMPLETE"
             if now > volume:
                 volume, grown_by, stalled = now, number, 0
         return volume, grown_by, stalled

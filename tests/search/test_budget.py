@@ -80,6 +80,31 @@ def test_patience_counts_trials_since_the_front_last_grew_also_over_a_resume(dri
     assert spent == [None] * 5 + ["the front has not grown for 3 trials"]
 
 
+def test_a_search_without_a_front_has_not_stalled(drive, record):
+    run = drive()
+    budget = Budget(SearchSettings(patience=2), record())
+    for _ in range(3):
+        trial, _ = run.start()
+        run.search.on_trial_complete(trial, {"failed": "x"})
+        budget.note(run.ended[-1])
+        assert budget.spent() is None
+    ends = [(0.6, 0.3), (0.5, 0.2), (0.4, 0.1)]
+    for ua, ccc in ends:
+        trial, job = run.start()
+        run.train(trial, job["number"], ua, ccc)
+        budget.note(run.ended[-1])
+    assert budget.spent() == "the front has not grown for 2 trials"
+
+
+def test_hours_after_the_last_epoch_count_where_the_search_was_left_in_order(study, record, clock):
+    budget = Budget(SearchSettings(hours=1), record())
+    clock[0] += 3600
+    assert budget.spent() == "1 hours are used"
+    study.note_elapsed(budget.elapsed)  # in the middle of its first epoch
+    clock[0] = 7.0
+    assert Budget(SearchSettings(hours=1), record()).spent() == "1 hours are used"
+
+
 def test_gpu_hours_without_gpus_are_refused():
     with pytest.raises(ValueError, match="gpus_per_trial is 0"):
         SearchSettings(gpu_hours=1)

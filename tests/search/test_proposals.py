@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 
 from serhpo.search.optuna_samplers import SAMPLERS, make_sampler, trial_seed
 from serhpo.search.settings import SearchSettings
+from serhpo.study import Study
 from serhpo.training.config import TrialConfig
 
 # --- What is proposed -----------------------------------------------------------------------------------
@@ -99,6 +100,23 @@ def test_a_space_that_is_used_up_ends_the_search(new_driver, four, sampler):
     assert driver.search.suggest("t5") == driver.search.suggest("t6") == Searcher.FINISHED
     assert len(driver.study.journal.trials) == proposed <= 4 + 20 + 20
     assert sum(driver.study.counts().values()) == 4
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_sampler_that_repeats_a_finite_branch_is_helped_out_of_it(new_driver, seed):
+    """Without λ there are two configurations; a sampler that finds them good goes on proposing them."""
+    names = {"choice": ["dwa", "uncertainty", "fixed"]}
+    weight = {"float": [0.0, 1.0], "when": {"weighting.name": "fixed"}}
+    space = {"weighting.name": names, "weighting.lambda": weight}
+    driver = new_driver(parameters=space, sampler="tpe", startup_trials=4, trials=40, seed=seed)
+    for _ in range(40):
+        trial, job = driver.start()
+        good = job["trial"]["weighting"]["name"] != "fixed"
+        driver.train(trial, job["number"], *((0.9, 0.9) if good else (0.3, 0.1)))
+    assert driver.search.suggest("more") == Searcher.FINISHED
+    assert not driver.search.exhausted
+    params = [trial.params for trial in Study(driver.study.path).trials()]
+    assert len({json.dumps(one, sort_keys=True) for one in params}) == 40
 
 
 def test_a_repetition_takes_the_stored_result_and_does_not_count(new_driver, four):

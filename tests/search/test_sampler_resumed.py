@@ -66,6 +66,16 @@ def test_a_trial_killed_between_its_notes_and_its_state_is_told_in_full(drive):
     assert (record.state, record.epoch, record.values) == ("COMPLETE", 9, {"ua": 0.9, "ccc": 0.8})
 
 
+def test_a_trial_that_was_about_to_fail_and_completes_after_all_has_no_reason(drive):
+    killed = drive()
+    trial, _ = killed.start()
+    storage = killed.study.journal._storage
+    storage.set_trial_user_attr(killed.study.journal.trials[0]._trial_id, "reason", "its process died")
+    killed.search.on_trial_complete = lambda *_: None
+    killed.train(trial, 0, 0.9, 0.8)
+    assert "reason" not in drive().study.trials()[0].notes
+
+
 @pytest.mark.parametrize("asked", [0, 1, 2, 3, 4])
 def test_a_trial_killed_while_being_proposed_gets_the_values_it_lacks(drive, study, space, asked):
     trial = study.journal.ask()
@@ -111,6 +121,20 @@ def test_a_repetition_killed_before_its_state_was_told_stays_uncounted(new_drive
     assert resumed.study.journal.trials[1].state == TrialState.PRUNED
     assert resumed.study.counts()["PRUNED"] == 0
     assert resumed.ended == []
+
+
+def test_a_repetition_killed_before_it_was_noted_as_one_stays_uncounted(new_driver, four):
+    driver = new_driver(parameters=four)
+    trial, _ = driver.start()
+    driver.train(trial, 0, 0.9, 0.9)
+    first = driver.study.journal.trials[0]
+    driver.study.journal.enqueue_trial(first.params)
+    driver.search._search_space.suggest(driver.study.journal.ask())
+    resumed = type(driver)(driver.study, driver.search._search_space)
+    assert resumed.search.to_continue == 0
+    assert resumed.study.counts()["COMPLETE"] == 1
+    assert resumed.study.journal.trials[1].values == first.values
+    assert resumed.states() == {0: "COMPLETE"}
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])

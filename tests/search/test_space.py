@@ -261,6 +261,17 @@ def test_a_pin_resolves_the_conditions_on_it(space):
     assert all(moving.trial_config(a).weighting == DynamicWeightAverage() for a in samples(moving, 10))
 
 
+def test_a_list_leaves_conditions_with_the_values_it_leaves():
+    layers = {"choice": [0, 1, 2]}
+    heads = {"choice": [2, 4], "when": {"model.self_attention": [1, 2]}}
+    data = {"parameters": {"model.self_attention": layers, "model.heads": heads}}
+    space = load_space_data(data, "x").pinned({"model.self_attention": [0, 1]})
+    assert space.parameters["model.heads"].when == {"model.self_attention": [1]}
+    assert all(("model.heads" in a) == (a["model.self_attention"] == 1) for a in samples(space, 20))
+    only = load_space_data(data, "x").pinned({"model.self_attention": [0]})
+    assert "model.heads" not in only.parameters
+
+
 def test_a_pin_reaches_those_that_depend_on_it_through_others():
     data = {
         "parameters": {

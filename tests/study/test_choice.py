@@ -39,6 +39,17 @@ def test_a_front_of_two_has_no_knee_and_says_so():
     assert "no knee" in choice.why
 
 
+def test_where_there_is_no_knee_size_says_nothing():
+    objectives = standard_objectives(4, ("ua", "ccc", "parameters"))
+    front = {
+        1: {"ua": 0.8, "ccc": 0.7, "parameters": 1_000_000},
+        2: {"ua": 0.3, "ccc": 0.1, "parameters": 10_000},
+    }
+    choice = choose("knee", front, objectives)
+    assert choice.number == 1
+    assert choice.why.endswith("the best mean of UA and CCC")
+
+
 def test_a_bound_nobody_keeps_tells_what_is_reached():
     with pytest.raises(UsageError, match=r"UA ≥ 0\.7") as caught:
         choose("ua>=0.7", FRONT, BOTH)

@@ -27,5 +27,18 @@ def test_each_objective_finds_its_own_parameter(tmp_path, monkeypatch):
     assert all(abs(sum(shares.values()) - 1) < 1e-6 for shares in found.values())
 
 
+def test_trials_of_another_study_count_for_nothing(tmp_path, monkeypatch):
+    study = study_of(tmp_path / "s", 80, monkeypatch)
+    found = importances(study)
+    for trial in study.journal.get_trials():
+        trial.values = [trial.params["c"], trial.params["c"]]
+        trial.user_attrs["warm_start"] = "other"
+        study.journal.add_trial(trial)
+    assert importances(study) == found
+    few = study_of(tmp_path / "few", FEWEST - 1, monkeypatch)
+    few.journal.add_trial(trial)
+    assert importances(few) == {}
+
+
 def test_few_trials_give_no_importance(tmp_path, monkeypatch):
     assert importances(study_of(tmp_path / "s", FEWEST - 1, monkeypatch)) == {}

@@ -27,6 +27,17 @@ def test_entries_are_optunas_own(tmp_path):
     assert list(ours.read_logs(1)) == ENTRIES[1:]
 
 
+def test_what_could_not_be_written_whole_is_taken_back(tmp_path, small_files):
+    journal = JournalFile(tmp_path / "journal")
+    journal.append_logs(ENTRIES[:1])
+    whole = (tmp_path / "journal").read_bytes()
+    with small_files(len(whole) + 5), pytest.raises(OSError, match=r"."):
+        journal.append_logs(ENTRIES[1:])
+    assert (tmp_path / "journal").read_bytes() == whole
+    journal.append_logs(ENTRIES[1:])  # there is room again
+    assert list(journal.read_logs(0)) == ENTRIES
+
+
 def test_every_entry_is_synced_unless_it_may_wait(tmp_path, synced):
     journal, reader = JournalFile(tmp_path / "journal"), JournalFileBackend(str(tmp_path / "journal"))
     journal.append_logs(ENTRIES[:1])

@@ -50,6 +50,13 @@ def test_the_budget_and_the_end_to_expect(tmp_path):
     assert overview.seconds_left == 600  # three trials took 1800 s, one is to come
 
 
+def test_nothing_has_stalled_before_there_is_a_front(tmp_path):
+    pruned, complete = FakeTrial("PRUNED", [(0.3, 0.1)]), FakeTrial("COMPLETE", [(0.5, 0.2)])
+    for trials, stalled in (((pruned,) * 3, 0), ((pruned, complete, pruned), 1)):
+        study = make_study(tmp_path / str(stalled), trials, epochs=1, rungs=())
+        assert Overviews(study).reread().stalled == stalled
+
+
 def test_an_empty_study_has_nothing_to_tell(tmp_path):
     overview = Overviews(make_study(tmp_path / "s", ())).reread()
 
