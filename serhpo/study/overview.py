@@ -154,7 +154,7 @@ class Overviews:
     def _used(self) -> str:
         limits = {**self._search, **self._study.limits}
         gpus = float(limits.get("gpus_per_trial") or 0.0)
-        parts = [_amount(self._elapsed / 3600, limits.get("hours"), "h")]
+        parts = [_amount(max(self._elapsed, self._study.elapsed) / 3600, limits.get("hours"), "h")]
         if gpus:
             parts.append(_amount(sum(self._seconds.values()) * gpus / 3600, limits.get("gpu_hours"), "GPU h"))
         if limit := limits.get("total_epochs"):
