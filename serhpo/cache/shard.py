@@ -39,7 +39,8 @@ class Header(Config):
         key: Digest of the extractor and of the recordings; also the file's name.
         extractor: The extractor's name.
         version: The extractor's version.
-        settings: The extractor's settings.
+        settings: The extractor's settings as they were spelled, for the record: a pretrained model is the
+            same one under two names, and only ``key`` tells.
         storage: Type of the values.
         channels: Values per frame.
         frames_per_second: Frames per second of audio.

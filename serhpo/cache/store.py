@@ -183,5 +183,7 @@ def _require(path: Path) -> MappedShard:
         ) from error
 
 
-def _kind(shard: MappedShard) -> tuple[str, int, dict[str, Any]]:
-    return shard.header.extractor, shard.header.version, shard.header.settings
+def _kind(shard: MappedShard) -> tuple[str, int, str, int]:
+    """What all shards of a store share; not the settings, which may be spelled in two ways."""
+    header = shard.header
+    return header.extractor, header.version, header.storage, header.channels

@@ -1,10 +1,12 @@
 """Reading: exact values, in corpus order, never a view of the file."""
 
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import soundfile
 from serhpo.cache import FeatureStore, fill, open_store, plan
 from serhpo.corpus.table import Corpus
 from serhpo.errors import StorageError
-from serhpo.features import Extractor, LogMel, Waveform
+from serhpo.features import Extractor, LogMel, Wav2Vec2, Waveform
 
 CorpusMaker = Callable[..., Corpus]
 
@@ -147,11 +149,34 @@ def test_a_missing_or_broken_file_is_one_clear_error(make_corpus: CorpusMaker, t
     assert "made anew" in str(caught.value.hint)
 
 
-def test_shards_of_two_extractors_are_no_store(make_corpus: CorpusMaker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [LogMel(n_mels=40), Waveform()])
+def test_shards_of_two_extractors_are_no_store(
+    other: Extractor, make_corpus: CorpusMaker, tmp_path: Path
+) -> None:
     corpus = make_corpus(1)
-    paths = [*fill(plan(corpus, LogMel(), tmp_path)), *fill(plan(corpus, LogMel(fmin=50.0), tmp_path))]
+    paths = [*fill(plan(corpus, LogMel(), tmp_path)), *fill(plan(corpus, other, tmp_path))]
     with pytest.raises(StorageError, match="different extractors"):
         open_store(paths)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"layer": 3}, {"layer": -1}), ({"fine_tune": 1, "layer": 3}, {"fine_tune": 2, "layer": -1})],
+)
+def test_a_fill_may_be_finished_under_another_spelling_of_the_same_extractor(
+    first: dict[str, Any],
+    second: dict[str, Any],
+    checkpoint: Callable[[str], Path],
+    make_corpus: CorpusMaker,
+    tmp_path: Path,
+) -> None:
+    corpus = make_corpus(3)
+    copy = shutil.copytree(checkpoint("Wav2Vec2"), tmp_path / "copy")
+    begun = plan(corpus, Wav2Vec2(model=str(checkpoint("Wav2Vec2")), **first), tmp_path)
+    fill(begun[:1])
+    paths = fill(plan(corpus, Wav2Vec2(model=str(copy), **second), tmp_path))
+    assert paths == tuple(shard.path for shard in begun)
+    assert len(open_store(paths)) == 3
 
 
 def spans(*values: int) -> np.ndarray:
