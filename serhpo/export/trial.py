@@ -32,9 +32,9 @@ def export_trial(study: Study, number: int, out: Path, onnx: bool = False) -> Em
     Raises:
         ConfigError: It cannot be written as ONNX.
         UsageError: There is no such complete trial, or ``out`` holds something.
-        StudyError: Its checkpoint is gone or damaged.
+        StudyError: Its checkpoint is gone, damaged, or of a newer version.
         CorpusError: The study's corpus, which tells the ratings' range, cannot be read.
-        StorageError: ``out`` cannot be written.
+        StorageError: Its checkpoint cannot be read, or ``out`` not be written.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("There is something already", where=out, hint="name a new folder")

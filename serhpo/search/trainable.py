@@ -23,12 +23,13 @@ import torch
 from ray import tune
 
 from serhpo.cache import FeatureStore
-from serhpo.errors import SerhpoError, StorageError, StudyError
+from serhpo.errors import SerhpoError, StorageError
 from serhpo.features import Extractor
 from serhpo.search.context import HUNG, TrialContext
 from serhpo.search.noise import noise_file, write_influences
 from serhpo.study.names import CHECKPOINTS
 from serhpo.study.store import StudyStore, patiently
+from serhpo.training.checkpoint import UnusableCheckpointError
 from serhpo.training.config import TrialConfig
 from serhpo.training.results import EpochResult
 from serhpo.training.trainer import TrialTraining
@@ -131,13 +132,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         except OSError as error:
             raise StorageError.from_os_error(error, self._folder) from error
         self._unsent = ["config.json"]
-        training = self._fresh_training()
-        if (self._folder / "last").is_dir():
-            try:
-                training.load(self._folder / "last")
-            except StudyError:  # damaged, or of a trial that a lost head gave this number: it starts over
-                shutil.rmtree(self._folder / "last")
-                return self._fresh_training()
+        training = self._context.training(self._config, self._job["seed"], self._stores)
+        # Whatever else goes wrong tells of the disk or of the version, and leaves the checkpoint alone.
+        with suppress(UnusableCheckpointError):
+            training.load(self._folder / "last")
         return training
 
     def _send(self, store: StudyStore) -> None:
@@ -146,9 +144,6 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
                 patiently(partial(store.push, self._folder, name))
             else:
                 patiently(partial(store.upload, self._folder / name, f"trials/{self._number}/{name}"))
-
-    def _fresh_training(self) -> TrialTraining:
-        return self._context.training(self._config, self._job["seed"], self._stores)
 
     def _report(self, training: TrialTraining) -> dict[str, Any]:
         result = training.history[self._reported].to_json()

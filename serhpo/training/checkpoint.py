@@ -28,6 +28,10 @@ _STATE = "checkpoint.json"
 _PREDICTIONS = "predictions."
 
 
+class UnusableCheckpointError(StudyError):
+    """A checkpoint that is worth nothing to its training: missing, damaged, or of another trial."""
+
+
 def write_checkpoint(folder: Path, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Put a checkpoint into a folder, in place of one that may be there.
 
@@ -58,7 +62,9 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """State and tensors of a checkpoint.
 
     Raises:
-        StudyError: There is none, it is damaged, or a newer serhpo wrote it.
+        UnusableCheckpointError: There is none, or it is damaged.
+        StudyError: A newer serhpo wrote it.
+        StorageError: It cannot be read now; it may well be whole.
     """
     try:
         state = json.loads((folder / _STATE).read_bytes())
@@ -75,18 +81,23 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise ValueError("the tensors are not the ones that were saved")
         return state, tensors_from_bytes(content)
     except FileNotFoundError as error:
-        raise StudyError("No checkpoint here", where=error.filename) from error
+        raise UnusableCheckpointError("No checkpoint here", where=error.filename) from error
     except OSError as error:
-        raise StudyError(f"Cannot read the checkpoint: {error.strerror}", where=error.filename) from error
+        raise StorageError(
+            f"Cannot read the checkpoint: {error.strerror or error}",
+            where=error.filename or folder,
+            hint="see to the disk and run the command again: the checkpoint was left as it is",
+        ) from error
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise StudyError(f"The checkpoint is damaged: {error}", where=folder) from error
+        raise UnusableCheckpointError(f"The checkpoint is damaged: {error}", where=folder) from error
 
 
 def load_predictions(folder: Path) -> Predictions:
     """The pooled validation predictions kept in a checkpoint.
 
     Raises:
-        StudyError: As :func:`read_checkpoint`.
+        StudyError: As :func:`read_checkpoint`, or it was saved before the first epoch.
+        StorageError: As :func:`read_checkpoint`.
     """
     predictions = predictions_from(read_checkpoint(folder)[1])
     if predictions is None:

@@ -15,6 +15,7 @@ from serhpo.config import parse
 from serhpo.corpus.folds import Fold
 from serhpo.errors import StudyError
 from serhpo.training.checkpoint import (
+    UnusableCheckpointError,
     predictions_as_tensors,
     predictions_from,
     read_checkpoint,
@@ -134,15 +135,19 @@ class TrialTraining:
         """Go on from a checkpoint of the same configuration, folds and seed.
 
         Raises:
-            StudyError: It is missing, damaged, or of another training.
+            UnusableCheckpointError: It is missing, damaged, or of another configuration or seed; this
+                object is as it was.
+            StudyError: It is of other folds, or this version cannot go on from it.
             ConfigError: It holds settings that this version does not know.
+            StorageError: It cannot be read now.
         """
         state, tensors = read_checkpoint(folder)
         # Parsed, so that a setting newer than the checkpoint has its default there.
         state["config"] = parse(TrialConfig, state.get("config", {}), folder).model_dump(mode="json")
         for name, mine in self._identity().items():
             if state.get(name) != mine:
-                raise StudyError(
+                kind = UnusableCheckpointError if name in ("config", "seed") else StudyError
+                raise kind(
                     f"The checkpoint is of another {name}", where=folder, got=state.get(name), allowed=mine
                 )
         for index, fold in enumerate(self._folds):

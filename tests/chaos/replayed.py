@@ -19,10 +19,9 @@ import torch
 
 from serhpo.cli import app
 from serhpo.config import canonical_json
-from serhpo.errors import StudyError
 from serhpo.search import prepare
 from serhpo.search.context import TrialContext
-from serhpo.training.checkpoint import read_checkpoint, write_checkpoint
+from serhpo.training.checkpoint import UnusableCheckpointError, read_checkpoint, write_checkpoint
 from serhpo.training.config import TrialConfig
 from serhpo.training.results import EpochResult
 
@@ -74,7 +73,7 @@ class ReplayedTraining:
     def load(self, folder: Path) -> None:
         state, tensors = read_checkpoint(folder)
         if state["of"] != self._of():
-            raise StudyError("The checkpoint is of another trial", where=folder)
+            raise UnusableCheckpointError("The checkpoint is of another trial", where=folder)
         self.epoch = state["epoch"]
         self.history = [EpochResult.from_json(result) for result in state["history"]]
         assert tensors["weights"][0] == self.epoch

@@ -1,11 +1,13 @@
 """A trial in its worker, without Ray around it: what it reports and which checkpoints it leaves."""
 
+import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -69,6 +71,37 @@ def test_a_lost_checkpoint_is_trained_again_to_the_same_numbers(worker, tmp_path
     (tmp_path / "7" / "last" / "checkpoint.json").write_text("{")
     again = worker(known=1).step()
     assert {**again, "seconds": 0} == {**trained[0], "seconds": 0}
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_checkpoint_that_cannot_be_read_now_ends_the_search_and_stays(worker, tmp_path, monkeypatch, code):
+    worker().step()
+    read = Path.read_bytes
+
+    def hiccup(path):
+        if path.suffix == ".safetensors":
+            raise OSError(code, os.strerror(code), str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", hiccup)
+    result = worker(known=1).step()
+    assert "failed" not in result
+    assert os.strerror(code) in result["storage_error"].what
+    monkeypatch.undo()
+    assert worker(known=1).step()["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"format": 99}, "written by a newer serhpo"), ({"folds": [{}] * 9}, "another model than this version")],
+)
+def test_a_checkpoint_of_another_version_fails_the_trial_and_stays(worker, tmp_path, change, message):
+    worker().step()
+    path = tmp_path / "7" / "last" / "checkpoint.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    left = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert message in worker(known=1).step()["failed"]
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == left
 
 
 def test_a_kill_between_the_two_checkpoints_keeps_the_best(worker, tmp_path, monkeypatch):

@@ -114,6 +114,17 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, damage, message):
         read_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["checkpoint.json", "tensors"])
+def test_a_checkpoint_that_cannot_be_read_is_the_disks_fault(tmp_path, name):
+    write_checkpoint(tmp_path, {"epoch": 1}, OLD)
+    (path,) = tmp_path.glob(f"{name}*")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError, match=r"Cannot read the checkpoint: Is a directory") as caught:
+        read_checkpoint(tmp_path)
+    assert caught.value.where == str(path)
+
+
 def test_a_folder_without_checkpoint_or_predictions_says_so(tmp_path):
     with pytest.raises(StudyError, match="No checkpoint here"):
         load_predictions(tmp_path)
