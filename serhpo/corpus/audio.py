@@ -17,6 +17,9 @@ from serhpo.errors import AudioError
 SAMPLE_RATE = 16_000
 """Hz; the rate every extractor works at."""
 
+_ROUNDED = 0.5e-3
+"""Seconds that a part may seem to end after its recording: labels are rounded to milliseconds."""
+
 _NOT_FINITE = "holds samples that are not finite"
 
 
@@ -43,12 +46,10 @@ def read_audio(
     try:
         with soundfile.SoundFile(path) as file:
             rate, frames = file.samplerate, file.frames
-            first = round((start or 0.0) * rate)
-            last = frames if end is None else round(end * rate)
-            if not 0 <= first < last <= frames:
-                raise _error(
-                    path, source, f"no part {start or 0:g}-{end or frames / rate:g} s in {frames / rate:g} s"
-                )
+            if (part := samples_of(frames, rate, start, end)) is None:
+                shown = frames / rate if end is None else end
+                raise _error(path, source, f"no part {start or 0:g}-{shown:g} s in {frames / rate:g} s")
+            first, last = part
             file.seek(first)
             samples = file.read(last - first, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
@@ -63,6 +64,24 @@ def read_audio(
         if not len(mono):
             raise _error(path, source, "is too short to resample")
     return np.asarray(mono, dtype=np.float32)
+
+
+def samples_of(frames: int, rate: int, start: float | None, end: float | None) -> tuple[int, int] | None:
+    """First sample of a part of a recording and the one after its last, or None where it has no such part.
+
+    Args:
+        frames: Length of the recording.
+        rate: Its samples a second.
+        start: Seconds from the beginning; None = from the beginning.
+        end: Seconds from the beginning, half a millisecond more than there are at the most; None = to
+            the end.
+    """
+    seconds = frames / rate
+    if not 0 <= (start or 0.0) < (seconds if end is None else end) <= seconds + _ROUNDED:
+        return None
+    first = round((start or 0.0) * rate)
+    last = frames if end is None else min(round(end * rate), frames)
+    return (first, last) if first < last else None
 
 
 class AudioInfo(NamedTuple):
@@ -83,15 +102,6 @@ def audio_info(path: Path) -> AudioInfo:
         return _header(path, *_version(path)).info
     except (soundfile.LibsndfileError, OSError) as error:
         raise _error(path, None, _reason(path, error)) from error
-
-
-def audio_seconds(path: Path) -> float:
-    """Length of a recording in seconds; reads the header only.
-
-    Raises:
-        AudioError: The file is missing or not a recording.
-    """
-    return audio_info(path).seconds
 
 
 def audio_problem(path: Path) -> str | None:

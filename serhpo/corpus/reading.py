@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from serhpo.corpus.audio import audio_problem, audio_seconds
+from serhpo.corpus.audio import audio_info, audio_problem, samples_of
 from serhpo.corpus.classes import ReadSettings
 from serhpo.corpus.table import DIMENSIONS, UNKNOWN_SPEAKER, Corpus, LabelScheme
 from serhpo.errors import Problem
@@ -93,8 +93,8 @@ def _recording_problem(row: Mapping[str, Any]) -> str | None:
         return f"the recording {path} {reason}"
     if start is None and end is None:
         return None
-    seconds = audio_seconds(path)
-    if 0 <= (start or 0.0) < (seconds if end is None else end) <= seconds + 0.5e-3:  # labels are rounded
+    seconds, rate, _ = audio_info(path)
+    if samples_of(round(seconds * rate), rate, start, end) is not None:
         return None
     shown = "end" if end is None else f"{end:g}"
     return f"the recording {path} has no part {start or 0:g} to {shown} s: it is {seconds:g} s long"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from serhpo.corpus.audio import SAMPLE_RATE, audio_info, audio_problem, audio_seconds, read_audio
+from serhpo.corpus.audio import SAMPLE_RATE, audio_info, audio_problem, read_audio, samples_of
 from serhpo.errors import AudioError
 from serhpo.features import FeatureSettings
 
@@ -52,13 +52,38 @@ def test_a_part_outside_the_file(tmp_path: Path, wav: Wav, start: float, end: fl
         read_audio(wav(tmp_path / "a.wav", 1.0), start, end)
 
 
+def test_a_part_may_end_half_a_millisecond_late_since_labels_are_rounded(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", sine(3.2006875), SAMPLE_RATE)  # 51,211 samples
+    assert len(read_audio(tmp_path / "a.wav", end=3.201)) == 51_211
+    with pytest.raises(AudioError, match=r"no part 0-3\.202 s in 3\.20069 s"):
+        read_audio(tmp_path / "a.wav", end=3.202)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "part"),
+    [
+        (None, None, (0, 800)),
+        (0.25, None, (200, 800)),
+        (0.25, 0.5, (200, 400)),
+        (None, 1.0004, (0, 800)),
+        (1.0001, 1.0004, None),  # between the last sample and the end that was allowed for
+        (0.25, 0.25001, None),  # not one sample
+        (-0.001, None, None),
+        (float("inf"), None, None),
+        (None, float("inf"), None),
+    ],
+)
+def test_samples_of_a_part(start: float | None, end: float | None, part: tuple[int, int] | None) -> None:
+    assert samples_of(800, 800, start, end) == part
+
+
 def test_error_names_file_source_and_reason(tmp_path: Path) -> None:
     with pytest.raises(AudioError) as caught:
         read_audio(tmp_path / "gone.wav", source="labels.txt:7")
     assert caught.value.what == "Cannot use the recording gone.wav: does not exist"
     assert caught.value.where == f"{tmp_path / 'gone.wav'}, named in labels.txt:7"
     with pytest.raises(AudioError, match="does not exist"):
-        audio_seconds(tmp_path / "gone.wav")
+        audio_info(tmp_path / "gone.wav")
 
 
 def test_truncated_recording(tmp_path: Path, wav: Wav) -> None:
@@ -153,5 +178,5 @@ def test_very_short_very_long_and_silent_recordings_have_finite_features(
 
 def test_flac_is_read(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.flac", sine(0.5), SAMPLE_RATE)
-    assert audio_seconds(tmp_path / "a.flac") == 0.5
+    assert audio_info(tmp_path / "a.flac").seconds == 0.5
     np.testing.assert_allclose(read_audio(tmp_path / "a.flac"), sine(0.5), atol=1 / 16384)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from serhpo.corpus import read_corpus
+from serhpo.corpus.audio import read_audio
 from serhpo.corpus.classes import ReadSettings
 from serhpo.corpus.manifest import write
 from serhpo.errors import ConfigError, CorpusError, StorageError, UsageError
@@ -98,6 +99,13 @@ def test_lines_that_cannot_be_used(manifest: Callable[..., Path], cells: str, me
     assert len(corpus) == 1
     assert message in corpus.problems[0].what
     assert corpus.problems[0].line == 3
+
+
+def test_a_part_that_can_be_read_can_be_heard(manifest: Callable[..., Path]) -> None:
+    """A reader that lets through what the feature cache refuses would lose the search."""
+    path = manifest("audio,speaker,end\na.wav,x,0.5004\n")
+    row = read_corpus(path).require_clean().table.to_pylist()[0]
+    assert len(read_audio(Path(row["audio"]), row["start"], row["end"])) == 8_000
 
 
 def test_speakers_nobody_has_named(manifest: Callable[..., Path]) -> None:
