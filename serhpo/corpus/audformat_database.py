@@ -21,6 +21,7 @@ from serhpo.corpus.manifest import classes_of, row_of
 from serhpo.corpus.reading import Reading
 from serhpo.corpus.table import DIMENSIONS, Corpus, LabelScheme
 from serhpo.errors import CorpusError, UsageError
+from serhpo.text import tidy
 
 NAME = "audformat"
 LAYOUT = "an audformat database: a folder with a db.yaml"
@@ -150,7 +151,7 @@ def _declared_labels(database: Any) -> tuple[str, ...] | None:
         for column in table.columns:
             scheme = table.columns[column].scheme
             if _meaning(table, column) == "label" and scheme is not None and scheme.labels is not None:
-                names |= dict.fromkeys(map(str, scheme.labels))
+                names |= dict.fromkeys(tidy(str(label)) for label in scheme.labels)
     return tuple(names) or None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from serhpo.corpus.protocols import PARTS, Fold, ProtocolConfig, divide, taking_part
+from serhpo.corpus.protocols import Fold, ProtocolConfig, divide, taking_part
+from serhpo.corpus.splits import PARTS
 from serhpo.corpus.table import DIMENSIONS, Corpus
 from serhpo.errors import CorpusError, LeakageError, Problem
 
@@ -27,7 +28,8 @@ def make_folds(corpus: Corpus, protocol: ProtocolConfig) -> tuple[Fold, ...]:
     Raises:
         ConfigError: The held-out group does not exist or is not named, or the number of folds does not
             fit the groups.
-        CorpusError: The corpus has too few sessions or speakers, unknown speakers, or no split of its own.
+        CorpusError: The corpus has too few sessions or speakers, unknown speakers, or no split of its own
+            or one with parts of unknown names.
         LeakageError: A speaker would stand in two parts of one fold.
     """
     folds = divide(corpus, protocol)

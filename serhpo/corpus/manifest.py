@@ -6,7 +6,8 @@
 ``audio`` and ``speaker`` are needed, all other columns of :data:`~serhpo.corpus.table.SCHEMA` are
 optional and any of their cells may be empty; a column of another name is an error, since it is most
 likely a misspelt one. ``utt_id`` is the file's stem and ``group`` the speaker where they are not given,
-paths count from the manifest's folder, ``label_dist`` is a JSON object, ``source`` is not read.
+paths count from the manifest's folder, ``label_dist`` is a JSON object, ``source`` is not read. Spaces
+around a cell do not count, nor whether letters are composed (Unicode NFC); only ``audio`` is taken as it is.
 
 What the ratings mean must be said, beside the table in ``<its name>.yaml`` (Parquet written by
 ``serhpo corpus convert`` carries it inside):
@@ -28,12 +29,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import field_validator
 
 from serhpo.config import Config, canonical_json, parse, read_yaml
 from serhpo.corpus.classes import FOUR_CLASSES, ClassMap, ReadSettings, class_map
 from serhpo.corpus.reading import Reading, number, unknown_speaker
 from serhpo.corpus.table import DIMENSIONS, SCHEMA, Corpus, LabelScheme
 from serhpo.errors import CorpusError, StorageError, UsageError, nearest
+from serhpo.text import tidy
 
 NAME = "manifest"
 LAYOUT = "a manifest: a .csv, .jsonl or .parquet file with the columns audio and speaker"
@@ -56,6 +59,11 @@ class ManifestSettings(Config):
     name: str | None = None
     classes: tuple[str, ...] | None = None
     dimensions: tuple[float, float] | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _as_in_cells(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return names and tuple(map(tidy, names))
 
 
 def recognises(path: Path) -> bool:
@@ -190,7 +198,7 @@ def classes_of(settings: ReadSettings, declared: tuple[str, ...] | None, rows: R
     Raises:
         ConfigError: No such preset, or a label that the corpus does not have.
     """
-    occurring = {str(cells["label"]) for _, cells in rows if cells.get("label")}
+    occurring = {label for _, cells in rows if (label := _text(cells.get("label")))}
     names = declared or tuple(sorted(occurring))
     if settings.classes is None:
         return ClassMap.from_codes({name: (name,) for name in names})
@@ -223,7 +231,7 @@ def row_of(
         raise ValueError("no audio file is named")
     if known is not None and text["label"] is not None and text["label"] not in known:
         raise ValueError(f"unknown label `{text['label']}`; declared: {', '.join(sorted(known))}")
-    audio = Path(os.path.normpath(folder / text["audio"]))
+    audio = Path(os.path.normpath(folder / str(cells["audio"])))  # a file's name as it is
     speaker = text["speaker"] or unknown_speaker(text["split"])
     own = {name: text[name] for name in ("corpus",) if text[name] is not None}
     return {
@@ -240,7 +248,7 @@ def row_of(
 
 
 def _text(cell: Any) -> str | None:
-    return None if cell is None or not str(cell).strip() else str(cell)
+    return None if cell is None else tidy(str(cell)) or None
 
 
 def _number(name: str, cell: Any) -> float | None:
@@ -256,7 +264,7 @@ def _distribution(classes: ClassMap, cell: Any) -> dict[str, float] | None:
         return None
     try:
         weights = json.loads(cell) if isinstance(cell, str) else dict(cell)
-        pairs = [(str(code), float(weight)) for code, weight in weights.items()]
+        pairs = [(tidy(str(code)), float(weight)) for code, weight in weights.items()]
     except (ValueError, TypeError, AttributeError):
         raise ValueError(f"`label_dist` is no JSON object of weights: {cell!r}") from None
     if not all(0 <= weight < float("inf") for _, weight in pairs):

@@ -10,19 +10,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from serhpo.config import Config
+from serhpo.corpus.splits import PARTS, part_of, parts_of
 from serhpo.corpus.stratify import stratified_parts
 from serhpo.corpus.table import Corpus, is_unknown
 from serhpo.errors import ConfigError, CorpusError, LeakageError, nearest
 
-PARTS = ("train", "validation", "test")
-_SPLITS = {
-    "train": "train",
-    "validation": "validation",
-    "dev": "validation",
-    "development": "validation",
-    "test": "test",
-    "test1": "test",
-}
 _ENOUGH_SPEAKERS = 10
 """From so many speakers without sessions on, ``holdout`` keeps a fifth of them for the end."""
 
@@ -78,10 +70,13 @@ def taking_part(corpus: Corpus, protocol: ProtocolConfig) -> Corpus:
 
     All of them, but under ``predefined`` only those of its train, validation and test parts: a speaker
     of these may also stand in a part that is left out, such as MSP-Podcast's test2.
+
+    Raises:
+        CorpusError: The corpus' own split, if that is asked for, has parts of unknown names.
     """
     if protocol.name != "predefined":
         return corpus
-    return corpus.select([row for row, split in enumerate(corpus.column("split")) if _part(split)])
+    return corpus.select([row for row, part in enumerate(parts_of(corpus)) if part])
 
 
 def divide(corpus: Corpus, protocol: ProtocolConfig) -> tuple[Fold, ...]:
@@ -90,7 +85,8 @@ def divide(corpus: Corpus, protocol: ProtocolConfig) -> tuple[Fold, ...]:
     Raises:
         ConfigError: The held-out group does not exist or is not named, or the number of folds does not
             fit the groups.
-        CorpusError: The corpus has too few sessions or speakers, unknown speakers, or no split of its own.
+        CorpusError: The corpus has too few sessions or speakers, unknown speakers, or no split of its own
+            or one with parts of unknown names.
     """
     makers = {
         "holdout": _holdout,
@@ -116,7 +112,7 @@ def _refuse_unknown_speakers(corpus: Corpus, protocol: ProtocolConfig) -> None:
             where=corpus.root,
             hint="use the corpus' own split: --set protocol.name=predefined",
         )
-    if len(parts := {part for split in unknown if (part := _part(split))}) > 1:
+    if len(parts := {part for split in unknown if (part := part_of(split))}) > 1:
         raise LeakageError(
             f"Unknown speakers stand in {' and '.join(sorted(parts))}: they might be the same voices",
             where=corpus.root,
@@ -226,10 +222,10 @@ def _leave_one_speaker_out(corpus: Corpus, _: ProtocolConfig) -> Iterable[Fold]:
 
 
 def _predefined(corpus: Corpus, _: ProtocolConfig) -> Iterable[Fold]:
-    """The ``split`` column; rows with another split (or none) take part in nothing."""
+    """The ``split`` column; rows left out there take part in nothing."""
     speakers: dict[str, set[str]] = {part: set() for part in PARTS}
-    for split, speaker in zip(corpus.column("split"), corpus.column("speaker"), strict=True):
-        if part := _part(split):
+    for part, speaker in zip(parts_of(corpus), corpus.column("speaker"), strict=True):
+        if part:
             speakers[part].add(speaker)
     if missing := [part for part in PARTS if not speakers[part]]:
         raise CorpusError(
@@ -238,10 +234,6 @@ def _predefined(corpus: Corpus, _: ProtocolConfig) -> Iterable[Fold]:
             hint="use the protocol `holdout`",
         )
     yield Fold("predefined", *(tuple(sorted(speakers[part])) for part in PARTS))
-
-
-def _part(split: str | None) -> str | None:
-    return None if split is None else _SPLITS.get(split.lower())
 
 
 def _groups(corpus: Corpus, at_least: int) -> dict[str, tuple[str, ...]]:

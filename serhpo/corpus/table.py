@@ -235,8 +235,9 @@ def _range(values: Sequence[float | None]) -> dict[str, float] | None:
 
 
 def is_unknown(speaker: str) -> bool:
-    """Whether a speaker id stands for somebody the corpus does not name."""
-    return speaker == UNKNOWN_SPEAKER or speaker.startswith(f"{UNKNOWN_SPEAKER}-")
+    """Whether a speaker id stands for somebody the corpus does not name; ``unknown`` in any case does."""
+    name, unknown = speaker.casefold(), UNKNOWN_SPEAKER.casefold()
+    return name == unknown or name.startswith(f"{unknown}-")
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.model_selection import StratifiedGroupKFold
 
-from serhpo.corpus.folds import Fold, ProtocolConfig, check_leakage, level, make_folds, require_labels
+from serhpo.corpus.folds import (
+    Fold,
+    ProtocolConfig,
+    check_leakage,
+    level,
+    make_folds,
+    require_labels,
+    taking_part,
+)
 from serhpo.corpus.stratify import stratified_parts
 from serhpo.corpus.table import Corpus, LabelScheme
 from serhpo.errors import ConfigError, CorpusError, LeakageError
@@ -81,6 +89,33 @@ def test_predefined() -> None:
     assert folds == (Fold("predefined", ("1F", "1M"), ("2F", "2M"), ("3F",)),)
     with pytest.raises(CorpusError, match="nothing marked train or validation or test"):
         make_folds(corpus_of(FIVE_SESSIONS), ProtocolConfig(name="predefined"))
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "test"), [("training", "val", "TEST"), ("Train", "valid", "test1")]
+)
+def test_names_of_predefined_parts(train: str, validation: str, test: str) -> None:
+    split = {"a": train, "b": validation, "c": test, "d": "other"}
+    corpus = corpus_of({"all": ["a", "b", "c", "d", "e"]}, split=split)
+    predefined = ProtocolConfig(name="predefined")
+    assert taking_part(corpus, predefined).speakers == ("a", "b", "c")
+    assert make_folds(corpus, predefined) == (Fold("predefined", ("a",), ("b",), ("c",)),)
+
+
+def test_predefined_parts_of_unknown_names_are_not_silently_left_out() -> None:
+    split = {"a": "train", "b": "dev", "c": "test", "d": "trian"}
+    corpus = corpus_of({"all": ["a", "b", "c", "d"]}, {"d": 3}, split=split)
+    with pytest.raises(CorpusError, match="unknown names") as caught:
+        taking_part(corpus, ProtocolConfig(name="predefined"))
+    assert caught.value.got == "`trian` (3)"
+    assert "validation" in str(caught.value.allowed)
+    assert taking_part(corpus, ProtocolConfig()) is corpus  # whoever does not use it may call it anything
+
+
+@pytest.mark.parametrize("name", ["Unknown", "UNKNOWN", "unknown-train"])
+def test_unknown_speakers_are_told_in_any_case(name: str) -> None:
+    with pytest.raises(CorpusError, match="1 utterances have an unknown speaker"):
+        make_folds(corpus_of({**FIVE_SESSIONS, "Session6": [name]}), ProtocolConfig())
 
 
 @pytest.mark.parametrize("name", ["holdout", "leave_one_session_out", "leave_one_speaker_out"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,36 @@ def test_a_part_that_can_be_read_can_be_heard(manifest: Callable[..., Path]) -> 
     path = manifest("audio,speaker,end\na.wav,x,0.5004\n")
     row = read_corpus(path).require_clean().table.to_pylist()[0]
     assert len(read_audio(Path(row["audio"]), row["start"], row["end"])) == 8_000
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_names_that_look_the_same_are_the_same(manifest: Callable[..., Path], kind: str) -> None:
+    one, other = ("Renée", "joie", "train"), ("Rene\u0301e\u00a0", " joie", "train ")
+    path = manifest("audio,speaker,label,split\n" + "".join(
+        f"{file},{','.join(cells)}\n" for file, cells in (("a.wav", one), ("b.wav", other))
+    ))  # fmt: skip
+    if kind == "jsonl":
+        head, *lines = (line.split(",") for line in path.read_text().splitlines())
+        path = path.with_suffix(".jsonl")
+        path.write_text("".join(json.dumps(dict(zip(head, cells, strict=True))) + "\n" for cells in lines))
+    corpus = read_corpus(path).require_clean()
+    assert corpus.speakers == ("Renée",)
+    assert corpus.scheme.classes == ("joie",)
+    assert corpus.column("split") == ["train", "train"]
+    assert corpus.column("label") == ["joie", "joie"]
+
+
+def test_declared_classes_are_compared_like_cells(manifest: Callable[..., Path]) -> None:
+    text = 'audio,speaker,label,label_dist\na.wav,x,Entrée,"{""Entre\u0301e "": 1}"\n'
+    corpus = read_corpus(manifest(text, "classes: ['Entre\u0301e ', sad]\n")).require_clean()
+    assert corpus.scheme.classes == ("Entrée", "sad")
+    assert corpus.column("label_dist") == [[("Entrée", 1.0)]]
+
+
+def test_a_file_is_named_as_it_is(manifest: Callable[..., Path], wav: Callable[..., Path]) -> None:
+    path = manifest("audio,speaker\n c\u0327.wav,x\n")
+    wav(path.parent / " c\u0327.wav")
+    assert len(read_corpus(path).require_clean()) == 1
 
 
 def test_speakers_nobody_has_named(manifest: Callable[..., Path]) -> None:
