@@ -9,10 +9,10 @@ ratings of valence, arousal and dominance, and no sessions: every actor is a gro
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
+from serhpo.corpus.cells import csv_lines
 from serhpo.corpus.classes import ReadSettings, class_map
 from serhpo.corpus.reading import Reading
 from serhpo.corpus.table import Corpus, LabelScheme
@@ -101,8 +101,7 @@ def _genders(file: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            return {row["ActorID"]: row["Sex"][:1].upper() for row in csv.DictReader(opened)}
+        return {row["ActorID"]: row["Sex"][:1].upper() for _, row in csv_lines(file, lambda _: None)}
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError("Cannot read the demographics", where=file) from error
     except (KeyError, TypeError) as error:

@@ -19,7 +19,6 @@ What the ratings mean must be said, beside the table in ``<its name>.yaml`` (Par
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import tempfile
@@ -32,6 +31,7 @@ import pyarrow.parquet as pq
 from pydantic import field_validator
 
 from serhpo.config import Config, canonical_json, parse, read_yaml
+from serhpo.corpus.cells import csv_lines
 from serhpo.corpus.classes import FOUR_CLASSES, ClassMap, ReadSettings, class_map
 from serhpo.corpus.reading import Reading, number, unknown_speaker
 from serhpo.corpus.table import DIMENSIONS, SCHEMA, Corpus, LabelScheme
@@ -79,8 +79,8 @@ def read(path: Path, settings: ReadSettings) -> Corpus:
         settings: Which of its labels make which class.
 
     Raises:
-        CorpusError: The file cannot be read, has an unknown column or lacks a needed one, or ratings
-            without a declared range.
+        CorpusError: The file cannot be read, has an unknown column, one twice or lacks a needed one,
+            or has ratings without a declared range.
         ConfigError: The class map names labels that do not occur.
     """
     file = path.resolve()
@@ -161,12 +161,10 @@ def _load(file: Path) -> tuple[Rows, ManifestSettings]:
         if text := (table.schema.metadata or {}).get(_METADATA):
             declared = parse(ManifestSettings, json.loads(text), where=file)
         return list(enumerate(table.to_pylist(), start=1)), declared
+    if file.suffix == ".csv":
+        return list(csv_lines(file, lambda names: _check_columns(file, names))), declared
     with file.open(encoding="utf-8-sig", newline="") as opened:
-        if file.suffix == ".jsonl":
-            return list(_json_lines(file, opened)), declared
-        lines = csv.DictReader(opened)
-        _check_columns(file, lines.fieldnames or ())
-        return [(lines.line_num, cells) for cells in lines], declared
+        return list(_json_lines(file, opened)), declared
 
 
 def _json_lines(file: Path, lines: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -12,13 +12,13 @@ development, test1 to test3; ``Validation`` is the older word for development); 
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from serhpo.corpus.cells import csv_lines
 from serhpo.corpus.classes import ClassMap, ReadSettings, class_map
 from serhpo.corpus.reading import Reading, number, unknown_speaker
 from serhpo.corpus.table import Corpus, LabelScheme
@@ -94,11 +94,7 @@ def _label_file(path: Path) -> Path | None:
 
 
 def _csv_lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        rows = csv.DictReader(opened)
-        _require_columns(file, rows.fieldnames or ())
-        for row in rows:
-            yield rows.line_num, row
+    return csv_lines(file, lambda names: _require_columns(file, names))
 
 
 def _json_lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -45,6 +45,29 @@ def test_missing_columns_and_misspelt_ones(manifest: Callable[..., Path]) -> Non
         read_corpus(manifest("audio,speaker,valance\na.wav,x,3\n"))
 
 
+@pytest.mark.parametrize("line", ['b.wav,"x,y', 'b.wav,"x"y,y', f"b.wav,{'x' * 200_000},y"])
+def test_a_quote_that_is_not_closed_does_not_swallow_the_rest(
+    manifest: Callable[..., Path], line: str
+) -> None:
+    path = manifest(f"audio,speaker,text\na.wav,x,\n{line}\na.wav,x,\nb.wav,x,\n")
+    with pytest.raises(CorpusError, match="Not valid CSV") as caught:
+        read_corpus(path)
+    assert caught.value.where == f"{path}:3"
+
+
+def test_a_quoted_cell_may_hold_anything(manifest: Callable[..., Path]) -> None:
+    path = manifest('audio,speaker,text\na.wav,x,"She said: ""No,\nnever."""\nb.wav,x,5\'10" tall\n')
+    corpus = read_corpus(path).require_clean()
+    assert corpus.column("text") == ['She said: "No,\nnever."', "5'10\" tall"]
+
+
+def test_a_column_twice(manifest: Callable[..., Path]) -> None:
+    path = manifest("audio,speaker,label,label\na.wav,x,sad,happy\n")
+    with pytest.raises(CorpusError, match="column `label` stands twice") as caught:
+        read_corpus(path)
+    assert caught.value.where == f"{path}:1"
+
+
 def test_ratings_need_a_declared_scale(manifest: Callable[..., Path]) -> None:
     text = "audio,speaker,valence\na.wav,x,3\nb.wav,y,\n"
     with pytest.raises(CorpusError, match="from what to what") as caught:

@@ -62,6 +62,22 @@ def test_a_column_is_missing(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("FileName,", "EmoClass,FileName,", "column `EmoClass` stands twice"),
+        ("\nMSP-PODCAST_0002", '\n"MSP-PODCAST_0002', "Not valid CSV"),
+    ],
+)
+def test_a_broken_table(tmp_path: Path, old: str, new: str, message: str) -> None:
+    root = LAYOUTS["msp-podcast csv"].write(tmp_path / "x")
+    file = root / "Labels" / "labels_consensus.csv"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+    with pytest.raises(CorpusError, match=message):
+        read_corpus(root)
+
+
+@pytest.mark.parametrize(
     ("cells", "message"),
     [
         ("MSP-PODCAST_0001_0008.wav,N,8.2,4,4,1,Male,Train", "rating outside 1 to 7"),
