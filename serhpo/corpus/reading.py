@@ -30,6 +30,7 @@ class Reading:
         self._settings, self._tolerance = settings, tolerance
         self._rows: list[dict[str, Any]] = []
         self._seen: dict[str, str] = {}  # utt_id -> source
+        self._voices: dict[tuple[str, float, float | None], tuple[str, str]] = {}  # what is heard -> speaker
         self._problems: list[Problem] = []
         self._clamped = 0
 
@@ -52,7 +53,8 @@ class Reading:
             self.problem(f"turn {row['utt_id']} stands twice, first in {first}", file, line)
             return
         ratings = {name: row[name] for name in DIMENSIONS if row.get(name) is not None}
-        if reason := self._rating_problem(list(ratings.values())) or _recording_problem(row):
+        reason = self._rating_problem(list(ratings.values())) or _recording_problem(row)
+        if reason := reason or self._speaker_problem(row, source):
             self.problem(reason, file, line)
             return
         self._rows.append({**row, **self._clamp(ratings), "source": source})
@@ -72,6 +74,14 @@ class Reading:
         if all(low - self._tolerance <= rating <= high + self._tolerance for rating in ratings):
             return None
         return f"rating outside {low:g} to {high:g}: {ratings}"
+
+    def _speaker_problem(self, row: Mapping[str, Any], source: str) -> str | None:
+        """The same sound under two speakers: divided by speakers, it would train and test."""
+        heard = (row["audio"], row.get("start") or 0.0, row.get("end"))
+        speaker, first = self._voices.setdefault(heard, (row["speaker"], source))
+        if speaker == row["speaker"]:
+            return None
+        return f"the same part of {row['audio']} is said by {speaker} in {first}, by {row['speaker']} here"
 
     def _clamp(self, ratings: dict[str, float]) -> dict[str, float]:
         if self.scheme.dimensions is None:

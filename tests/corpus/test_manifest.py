@@ -162,6 +162,20 @@ def test_a_file_is_named_as_it_is(manifest: Callable[..., Path], wav: Callable[.
     assert len(read_corpus(path).require_clean()) == 1
 
 
+def test_nobody_else_says_the_same_recording(manifest: Callable[..., Path]) -> None:
+    """A dialogue listed under both its speakers would train and test, whatever the protocol."""
+    path = manifest(
+        "audio,speaker,utt_id,start,end\n"
+        "a.wav,anna,1,,\na.wav,ben,2,0,\na.wav,anna,3,,\n"
+        "b.wav,anna,4,0,0.3\nb.wav,ben,5,0.2,0.5\nb.wav,ben,6,0,0.3\n"
+    )
+    corpus = read_corpus(path)
+    assert corpus.column("utt_id") == ["1", "3", "4", "5"]  # who speaks at once still says two things
+    assert [problem.line for problem in corpus.problems] == [3, 7]
+    recording = path.parent.resolve() / "a.wav"
+    assert corpus.problems[0].what == f"the same part of {recording} is said by anna in {path}:2, by ben here"
+
+
 def test_speakers_nobody_has_named(manifest: Callable[..., Path]) -> None:
     corpus = read_corpus(manifest("audio,speaker,split\na.wav,,train\nb.wav,,\n"))
     assert corpus.column("speaker") == ["Unknown-train", "Unknown"]
