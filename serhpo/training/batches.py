@@ -105,10 +105,8 @@ class BatchReader:
         self._features = {stream: _Buffer(np.dtype(np.float32)) for stream in stores}
 
     def seconds(self, rows: IntArray) -> SecondsArray:
-        """``[n]`` lengths: the shortest stream decides, as streams may round differently."""
-        lengths = [store.lengths[rows] / self._rates[stream] for stream, store in self._stores.items()]
-        shortest: SecondsArray = np.min(lengths, axis=0)
-        return shortest
+        """``[n]`` lengths as recorded: the shortest stream decides, as streams may round differently."""
+        return self._seconds(rows, np.zeros(len(rows), np.int64))
 
     def whole(self, batches: Iterable[IntArray]) -> Iterator[Batch]:
         """Batches of whole utterances."""
@@ -123,18 +121,30 @@ class BatchReader:
         Each is as it was recorded or one of its altered copies, all equally likely.
         """
         for rows in batches:
-            room = 0.0 if longest is None else np.maximum(self.seconds(rows) - longest, 0)
-            starts = generator.uniform(0, 1, len(rows)) * room
-            yield self._read(rows, starts, longest, generator.integers(0, len(self._versions), len(rows)))
+            places = generator.uniform(0, 1, len(rows))
+            version = generator.integers(0, len(self._versions), len(rows))
+            # A faster copy is shorter: what was recorded has starts beyond its end.
+            room = 0.0 if longest is None else np.maximum(self._seconds(rows, version) - longest, 0)
+            yield self._read(rows, places * room, longest, version)
+
+    def _seconds(self, rows: IntArray, version: IntArray) -> SecondsArray:
+        lengths = [self._lengths(stream, rows, version) / self._rates[stream] for stream in self._stores]
+        shortest: SecondsArray = np.min(lengths, axis=0)
+        return shortest
+
+    def _lengths(self, stream: str, rows: IntArray, version: IntArray) -> IntArray:
+        """``[n]`` frames of each row in the version that is asked for."""
+        total = self._stores[stream].lengths[rows]
+        for number, stores in enumerate(self._versions[1:], start=1):
+            total = np.where(version == number, stores[stream].lengths[rows], total)
+        return total
 
     def _read(self, rows: IntArray, starts: SecondsArray, longest: float | None, version: IntArray) -> Batch:
         features, lengths = {}, {}
-        for stream, store in self._stores.items():
+        for stream in self._stores:
             rate = self._rates[stream]
-            total = store.lengths[rows]
-            for number, stores in enumerate(self._versions[1:], start=1):
-                total = np.where(version == number, stores[stream].lengths[rows], total)
-            first = np.minimum((starts * rate).astype(np.int64), total - 1)
+            total = self._lengths(stream, rows, version)
+            first = (starts * rate).astype(np.int64)
             span = total if longest is None else max(1, round(longest * rate))
             stop = np.minimum(first + span, total)
             if self._resident is None:

@@ -80,6 +80,25 @@ def test_excerpts_are_the_same_stretch_of_time_in_every_stream(memory_store):
     assert np.max(starts, axis=0)[1] <= 1.25
 
 
+def test_excerpts_of_copies_are_as_long_as_others_and_reach_the_copys_own_end(memory_store):
+    rates = {"mfcc": 100.0, "waveform": 16_000.0}
+    versions = [  # a frame holds its own time, and 100 for each version before its own
+        {
+            stream: memory_store([100 * number + np.arange(t * rate, dtype=np.float32)[:, None] / rate])
+            for stream, rate in rates.items()
+        }
+        for number, t in enumerate((10.0, 2.5, 12.5))  # as recorded, and faster and slower
+    ]
+    source = BatchReader(versions[0], rates, torch.device("cpu"), versions[1:])
+    starts = []
+    for batch in source.excerpts([np.zeros(16, np.int64)] * 20, 1.0, np.random.default_rng(0)):
+        assert set(batch.lengths["mfcc"].tolist()) == {100}
+        assert set(batch.lengths["waveform"].tolist()) == {16_000}
+        starts += batch.features["mfcc"][:, 0, 0].tolist()
+    latest = [max(start % 100 for start in starts if start // 100 == number) for number in range(3)]
+    assert latest == pytest.approx([9.0, 1.5, 11.5], rel=0.05)
+
+
 def test_seconds_follow_the_shortest_stream(memory_store):
     stores = {"mfcc": memory_store([np.zeros((101, 2))]), "waveform": memory_store([np.zeros((16_000, 1))])}
     source = BatchReader(stores, {"mfcc": 100.0, "waveform": 16_000.0}, torch.device("cpu"))
