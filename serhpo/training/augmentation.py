@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from serhpo.audio_stack import torchaudio
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,32 +16,43 @@ BANDS = ("mel",)  # streams whose neighbouring channels belong together
 
 
 def mask(
-    features: Mapping[str, Tensor], means: Mapping[str, Tensor], config: Augmentation
+    features: Mapping[str, Tensor],
+    lengths: Mapping[str, Tensor],
+    means: Mapping[str, Tensor],
+    config: Augmentation,
 ) -> dict[str, Tensor]:
     """SpecAugment: stretches of frames, and bands of the Mel spectrogram, set to the channels' means.
 
-    Every utterance and stream has masks of its own.
+    Every utterance and stream has masks of its own, drawn from the frames that it has itself: those of
+    the batch would hide a short utterance whole.
 
     Args:
         features: ``[B, T, C]`` of each stream.
+        lengths: ``[B]`` frames of each utterance in each stream.
         means: ``[C]`` of each stream over the training speakers.
         config: How many masks, and how long.
 
     Returns:
         New tensors where something is masked.
     """
-    masked = {}
+    masked = dict(features)
     for stream, values in features.items():
-        counts = config.time_masks, config.channel_masks if stream in BANDS else 0
-        masked[stream] = values
-        if any(counts):
-            centred = (values - means[stream]).transpose(1, 2).unsqueeze(1)  # [B, 1, C, T] for torchaudio
-            for axis, count in zip((3, 2), counts, strict=True):
-                longest = max(1, round(config.mask_share * centred.shape[axis]))
-                for _ in range(count):
-                    centred = torchaudio.functional.mask_along_axis_iid(centred, longest, 0.0, axis)
-            masked[stream] = centred.squeeze(1).transpose(1, 2) + means[stream]
+        own, channels = lengths[stream], torch.full_like(lengths[stream], values.shape[2])
+        for _ in range(config.time_masks):
+            inside = _stretches(own, values.shape[1], config.mask_share)[:, :, None]
+            masked[stream] = torch.where(inside, means[stream], masked[stream])
+        for _ in range(config.channel_masks if stream in BANDS else 0):
+            inside = _stretches(channels, values.shape[2], config.mask_share)[:, None, :]
+            masked[stream] = torch.where(inside, means[stream], masked[stream])
     return masked
+
+
+def _stretches(sizes: Tensor, width: int, share: float) -> Tensor:
+    """``[B, width]``, true on a stretch within the first ``sizes`` ``[B]``, of at most a share of them."""
+    length = torch.rand(len(sizes), device=sizes.device) * (share * sizes).round().clamp(min=1)
+    first = (torch.rand(len(sizes), device=sizes.device) * (sizes - length)).long()
+    place = torch.arange(width, device=sizes.device)
+    return (place >= first[:, None]) & (place < (first + length.long())[:, None])
 
 
 class Blend:

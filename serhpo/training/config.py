@@ -73,7 +73,7 @@ class Augmentation(Config):
         time_masks: Stretches of every stream that are set to its mean (SpecAugment: Park et al.,
             Interspeech 2019).
         channel_masks: Bands of the Mel spectrogram that are.
-        mask_share: Longest mask, as a share of the frames or of the channels.
+        mask_share: Longest mask, as a share of an utterance's frames or of the channels.
         mixup: α of the Beta distribution from which utterances of a batch are blended, features, classes
             and ratings alike (Zhang et al., ICLR 2018); 0 blends none.
         speed: Copies of the recordings this much slower and faster take part; 0 = none.

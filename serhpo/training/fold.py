@@ -204,7 +204,7 @@ class FoldTraining:
             blend = augmentation.Blend(len(batch.rows), config.mixup)
             features = {name: blend.frames(x, batch.lengths[name]) for name, x in features.items()}
             targets, ratings = blend.targets(targets), blend.targets(ratings)
-        features = augmentation.mask(features, self._means, config)
+        features = augmentation.mask(features, batch.lengths, self._means, config)
         return replace(batch, features=features), targets, ratings
 
     def _step(self, batch: Batch, epoch: int) -> tuple[tuple[float, float], tuple[int, int]]:

@@ -24,7 +24,8 @@ def test_masks_set_stretches_to_the_mean_and_leave_the_rest():
     torch.manual_seed(0)
     features = {"mfcc": torch.randn(16, 50, 8), "mel": torch.randn(16, 50, 20)}
     means = {"mfcc": torch.arange(8.0), "mel": torch.arange(20.0)}
-    result = mask(features, means, Augmentation(time_masks=1, channel_masks=1, mask_share=0.2))
+    lengths = dict.fromkeys(features, torch.full((16,), 50))
+    result = mask(features, lengths, means, Augmentation(time_masks=1, channel_masks=1, mask_share=0.2))
     for stream, longest in (("mfcc", 10), ("mel", 10)):
         changed = ~torch.isclose(result[stream], features[stream], atol=1e-5)
         torch.testing.assert_close(result[stream][changed], means[stream].expand(16, 50, -1)[changed])
@@ -35,7 +36,20 @@ def test_masks_set_stretches_to_the_mean_and_leave_the_rest():
         channels = changed.all(dim=1).numpy()
         assert channels.any() == (stream == "mel")
         assert channels.sum(axis=1).max() <= 4
-    assert torch.equal(mask(features, means, Augmentation())["mel"], features["mel"])
+    assert torch.equal(mask(features, lengths, means, Augmentation())["mel"], features["mel"])
+
+
+def test_a_short_utterance_among_long_ones_loses_a_share_of_its_own_frames():
+    torch.manual_seed(0)
+    lengths = torch.tensor([60, 200] * 50)
+    features, means = {"mfcc": torch.ones(100, 200, 2)}, {"mfcc": torch.zeros(2)}
+    result = mask(features, {"mfcc": lengths}, means, Augmentation(time_masks=1, mask_share=0.5))["mfcc"]
+    hidden = (result == 0).all(dim=2)
+    assert not hidden[::2, 60:].any()
+    for length, rows in ((60, hidden[::2]), (200, hidden[1::2])):
+        assert length * 0.4 < rows.sum(dim=1).max() <= length * 0.5
+        assert rows.any(dim=0)[: length // 10].any()
+        assert rows.any(dim=0)[length - length // 10 : length].any()
 
 
 def test_a_blend_mixes_features_classes_and_ratings_by_one_share():
