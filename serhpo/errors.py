@@ -170,12 +170,14 @@ class StorageError(ResourceError):
     @classmethod
     def from_os_error(cls, error: OSError, where: object) -> StorageError:
         """One clear sentence for the errors a disk gives: full, read-only, forbidden."""
+        room = "free some space, or go elsewhere: studies and features with SERHPO_HOME"
+        elsewhere = "name a folder you can write: for studies and features with SERHPO_HOME"
         known = {
-            errno.ENOSPC: ("The disk is full", "free some space, or set SERHPO_HOME to another disk"),
-            errno.EDQUOT: ("The disk quota is used up", "free some space, or set SERHPO_HOME elsewhere"),
-            errno.EROFS: ("The file system is read-only", "set SERHPO_HOME to a folder you can write"),
-            errno.EACCES: ("No permission to write here", "set SERHPO_HOME to a folder you can write"),
-            errno.EPERM: ("No permission to write here", "set SERHPO_HOME to a folder you can write"),
+            errno.ENOSPC: ("The disk is full", room),
+            errno.EDQUOT: ("The disk quota is used up", room),
+            errno.EROFS: ("The file system is read-only", elsewhere),
+            errno.EACCES: ("No permission to write here", elsewhere),
+            errno.EPERM: ("No permission to write here", elsewhere),
         }
         what, hint = known.get(error.errno or 0, (f"Cannot write: {error.strerror or error}", None))
         return cls(what, where=error.filename or where, hint=hint)

@@ -93,16 +93,21 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--debug", "--quiet")]
     debug, quiet = "--debug" in sys.argv[1:], "--quiet" in sys.argv[1:]
     as_json = "--json" in arguments
-    console.spell_out()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process lives
     console.err.quiet = quiet
+    if sys.stdout is None:
+        console.error("Standard output is closed\n  next: > /dev/null, if nobody is to read it")
+        sys.exit(ResourceError.exit_code)
+    console.spell_out()
     try:
         code = _run(arguments, as_json, debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # `| head` closed our output
         code = 0
-    except (OSError, AttributeError) as error:  # stdout is a full disk, or closed from the start
+    except OSError as error:  # stdout is a full disk
         code = ResourceError.exit_code
-        with suppress(OSError, AttributeError):
+        with suppress(OSError):
             console.error(f"Cannot write the output: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     supervise.leave(code)
@@ -121,7 +126,7 @@ def _run(arguments: list[str], as_json: bool, debug: bool) -> int:
         return _tell(_misused(error), as_json, debug)
     except SerhpoError as error:
         return _tell(error, as_json, debug)
-    except BrokenPipeError:
+    except (BrokenPipeError, console.OutputError):
         raise
     except Exception as error:
         bug = SerhpoError(

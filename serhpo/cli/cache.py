@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from serhpo.cli import console
@@ -42,7 +43,7 @@ def ls(as_json: console.JsonOption = False) -> None:
     table = Table("stream", "files", "size", "last use", "in use", "by")
     for row in streams.values():
         shares = f"{row['used_shards']}/{row['shards']}"
-        by = ", ".join(row["used_by"]) or "-"
+        by = escape(", ".join(row["used_by"]) or "-")
         table.add_row(
             row["stream"], str(row["shards"]), _size(row["bytes"]), row["last_use"][:16], shares, by
         )

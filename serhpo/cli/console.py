@@ -24,11 +24,30 @@ StudyArgument = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 
+class OutputError(OSError):
+    """Standard output cannot be written."""
+
+
 class _Console(Console):
     """Leaves a closed pipe to the command line, which ends in peace; rich would exit with 1."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As rich's; tells a full disk behind the output from one behind anything else."""
+        with _output():
+            super().print(*objects, **how)
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(*error.args) from error
 
 
 out = _Console(highlight=False, soft_wrap=True)
@@ -72,8 +91,10 @@ def own_stdout() -> None:
 
 def print_json(document: Any) -> None:
     """The one document of a command under ``--json``."""
-    out.file.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
-    out.file.flush()
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    with _output():
+        out.file.write(text)
+        out.file.flush()
 
 
 def say(text: str) -> None:

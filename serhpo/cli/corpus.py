@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from serhpo.cli import console
@@ -36,7 +37,7 @@ def show(
     if as_json:
         console.print_json({"schema_version": 1, **summary})
         return
-    console.out.print(f"[bold]{corpus.name}[/] at {corpus.root}", markup=True)
+    console.out.print(f"[bold]{escape(corpus.name)}[/] at {escape(str(corpus.root))}")
     for line in _lines(summary):
         console.out.print(line, markup=False)
     console.out.print(_speaker_table(summary))
@@ -118,14 +119,14 @@ _COUNTED = {"splits": "own split", "styles": "style"}
 
 def _speaker_table(summary: dict[str, Any]) -> Table:
     classes = list(summary["labels"])
-    table = Table("speaker", *classes, "all")
+    table = Table("speaker", *map(escape, classes), "all")
     speakers = summary["speakers"]
     shown = list(speakers)
     if len(shown) > MOST_ROWS:
         shown = sorted(sorted(speakers, key=speakers.__getitem__, reverse=True)[:MOST_ROWS])
     for name in shown:
         counts = summary["speaker_labels"][name]
-        table.add_row(name, *(str(counts[label]) for label in classes), str(speakers[name]))
+        table.add_row(escape(name), *(str(counts[label]) for label in classes), str(speakers[name]))
     table.add_section()
     if rest := [name for name in speakers if name not in set(shown)]:
         sums = [sum(summary["speaker_labels"][name][label] for name in rest) for label in classes]

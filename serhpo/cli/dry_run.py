@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from rich.markup import escape
 from rich.table import Table
 
 from serhpo.cli import console
@@ -30,7 +31,7 @@ def print_plan(plan: Plan, name: str, store: StudyStore | None, as_json: bool) -
     print_(yaml.safe_dump(sections, sort_keys=False), markup=False)
     table = Table("parameter", "values", "only when", title=f"{len(document['parameters'])} parameters")
     for key, row in document["parameters"].items():
-        table.add_row(key, row["values"], row["when"])
+        table.add_row(*map(escape, (key, row["values"], row["when"])))
     print_(table)
     for fold in document["folds"]:
         parts = (f"{key} {_speakers(value) if key != 'name' else value}" for key, value in fold.items())

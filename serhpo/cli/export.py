@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Column, Table
 
 from serhpo.cli import completion, console
@@ -172,9 +173,9 @@ def _print_table(done: list[Prediction]) -> None:
     fits = sum(widths) + len(widths) + _NAME_WIDTH <= console.out.width  # then only names are folded
     table = Table(Column("recording", overflow="fold"), box=SIMPLE_HEAD, padding=0, show_edge=False)
     for head in rows[0]:
-        table.add_column(head, overflow="fold", no_wrap=fits)
+        table.add_column(escape(head), overflow="fold", no_wrap=fits)
     for name, row in zip(names, rows[1:], strict=True):
-        table.add_row(name, *row)
+        table.add_row(*map(escape, (name, *row)))
     console.out.print(table)
 
 

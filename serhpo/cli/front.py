@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 
 from serhpo.cli import console, scatter
@@ -125,7 +126,7 @@ def _table(study: Study, document: dict[str, Any]) -> Table:
 
     names = [metric.upper() for metric in document["objectives"]]
     settings = Column("settings", overflow="fold")  # a value cut short says nothing
-    table = Table("trial", "epoch", *names, settings, title=f"Pareto front of {study.name}")
+    table = Table("trial", "epoch", *names, settings, title=escape(f"Pareto front of {study.name}"))
     for row in document["front"]:
         table.add_row(*_cells(row, document, " (knee)" if row["number"] == document["knee"] else ""))
     for row in document["ties"][:TIES_SHOWN]:
@@ -142,8 +143,6 @@ def _table(study: Study, document: dict[str, Any]) -> Table:
 
 
 def _cells(row: dict[str, Any], document: dict[str, Any], note: str) -> list[str]:
-    from rich.markup import escape
-
     values, errors = row["values"], row["standard_errors"]
     names = _brief(row["params"])
     params = ", ".join(f"{names[key]}={_short(value)}" for key, value in row["params"].items())

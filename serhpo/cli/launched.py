@@ -150,8 +150,8 @@ def _fetch_from_head(study: str, on: Path, out: Path) -> None:
 
 
 def _without(option: str) -> list[str]:
-    """The arguments of this command but for one option and its value."""
-    arguments = iter(sys.argv[1:])
+    """The arguments of this command but for one option and its value, and for those of every command."""
+    arguments = iter([argument for argument in sys.argv[1:] if argument not in ("--quiet", "--debug")])
     kept = []
     for argument in arguments:
         if argument == option:

@@ -120,7 +120,9 @@ def report(
     figures: Annotated[
         Path | None, typer.Option(help="Write each figure of the study for a paper into this folder instead.")
     ] = None,
-    kind: Annotated[str, typer.Option("--format", help="Of --figures: pdf or png.")] = "pdf",
+    kind: Annotated[
+        str | None, typer.Option("--format", help="Of --figures: pdf or png; without it pdf.")
+    ] = None,
     as_json: console.JsonOption = False,
 ) -> None:
     """One HTML file that shows a study, opens without a network and can be passed on."""
@@ -129,8 +131,12 @@ def report(
 
     opened = [open_study(study) for study in studies]
     if figures is not None:
-        _save_figures(opened, figures, kind, as_json)
+        if out is not None:
+            raise UsageError("--figures and --out exclude each other", hint="run the command once for each")
+        _save_figures(opened, figures, kind or "pdf", as_json)
         return
+    if kind is not None:
+        raise UsageError("A format is one of figures", where="--format", got=kind, hint="--figures FOLDER")
     path = write_report(opened[0], out) if len(opened) == 1 else write_comparison(opened, out)
     size = path.stat().st_size
     if as_json:

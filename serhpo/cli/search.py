@@ -25,7 +25,7 @@ from serhpo.cli.sources import (
     plan_of,
     remote_store,
 )
-from serhpo.errors import ResourceError, UsageError
+from serhpo.errors import ConfigError, ResourceError, UsageError
 from serhpo.text import counted
 
 if TYPE_CHECKING:  # `serhpo --help` must load neither torch nor Ray
@@ -131,9 +131,10 @@ def search(
             (study.path / ADDRESS).write_text(f"{storage}\n")
         try:
             _run(study, plan, shards, remote, store, as_json, log_to or [], cached)
-        except ResourceError as error:
-            if type(error) is ResourceError and all(trial.state == "WAITING" for trial in study.trials()):
-                shutil.rmtree(study.path)  # no trial fits on this machine: nothing was started
+        except (ResourceError, ConfigError) as error:
+            unstarted = type(error) in (ResourceError, ConfigError) and store is None
+            if unstarted and all(trial.state == "WAITING" for trial in study.trials()):
+                shutil.rmtree(study.path)  # no trial fits, or nobody logs: nothing was started
             raise
 
 
@@ -265,8 +266,8 @@ def _run(
             ways = {way: cached[way] for way in ("found", "fetched", "built")}
             listener = Metered(study, ways, listener)
         run(study, plan.space, context, listener, resume)
+    report = write_report(study)  # before anything is printed: an error is the one document of --json then
     print_front(study, as_json)
-    report = write_report(study)
     if not as_json:
         console.out.print(f"report: {report}", markup=False)
         grow = f"serhpo resume {study.name} --trials {2 * study.asked}"

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from serhpo.cli import console
@@ -51,9 +52,9 @@ def show(space: SpaceArgument, as_json: console.JsonOption = False) -> None:
     if as_json:
         console.print_json(document)
         return
-    table = Table("parameter", "values", "only when", title=f"{space}: {loaded.description}")
+    table = Table("parameter", "values", "only when", title=escape(f"{space}: {loaded.description}"))
     for name, parameter in loaded.parameters.items():
-        table.add_row(name, str(parameter), parameter.conditions())
+        table.add_row(*map(escape, (name, str(parameter), parameter.conditions())))
     console.out.print(table)
     say = console.out.print
     say(
@@ -108,9 +109,9 @@ def diff(old: SpaceArgument, new: SpaceArgument, as_json: console.JsonOption = F
     if not found:
         console.out.print(f"{old} and {new} search the same", markup=False)
         return
-    table = Table("", old, new)
+    table = Table("", escape(old), escape(new))
     for key, (before, after) in found.items():
-        table.add_row(key, _cell(before), _cell(after))
+        table.add_row(*map(escape, (key, _cell(before), _cell(after))))
     console.out.print(table)
 
 

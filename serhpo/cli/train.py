@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from serhpo.search.prepare import Plan
 
 
+_RUN = {"trial", "number", "seed", "known", "threads", "device"}
+_ABOUT = {*_RUN, "corpus", "corpus_digest", "reading", "protocol"}
+"""What a trial's file says besides its configuration."""
+
+
 def train(
     trial: Annotated[
         Path, typer.Argument(help="A trial's config.json, or a configuration of your own (JSON or YAML).")
@@ -57,7 +62,8 @@ def _plan(document: dict[str, Any], file: Path, corpus: Path | None) -> Plan:
     from serhpo.search.space import Space
     from serhpo.training.config import TrialConfig
 
-    config = parse(TrialConfig, document.get("trial", document if "corpus" not in document else {}), file)
+    own = {key: value for key, value in document.items() if key not in _ABOUT}
+    config = parse(TrialConfig, {**document["trial"], **own} if "trial" in document else own, file)
     root = corpus or document.get("corpus")
     if root is None:
         raise UsageError("The file names no corpus", where=file, hint="--corpus PATH")

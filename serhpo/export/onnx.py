@@ -141,13 +141,17 @@ def write_graph(graph: Graph, path: Path) -> None:
             )
             if program is None:
                 raise RuntimeError("the exporter returned nothing")
-            program.save(path)
+            program.save(partial := path.with_name(f"{path.name}.partial"))
         except OSError as error:
             raise StorageError.from_os_error(error, path) from error
         except Exception as error:
             told = str(error).strip().splitlines() or [type(error).__name__]
             raise ConfigError(f"torch cannot write this model as ONNX: {told[0]}", where=path) from error
-    graph.require_same(path)
+    try:
+        graph.require_same(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

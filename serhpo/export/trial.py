@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from serhpo import __version__
 from serhpo.config import parse
-from serhpo.corpus import read_corpus
-from serhpo.errors import StorageError, StudyError, UsageError
+from serhpo.errors import SerhpoError, StorageError, StudyError, UsageError
 from serhpo.export.card import model_card
 from serhpo.export.model import GRAPH, EmotionModel, ModelSettings
 from serhpo.export.onnx import require_onnx
 from serhpo.study import Study
+from serhpo.study.corpus import study_corpus
 from serhpo.training.checkpoint import read_checkpoint
 from serhpo.training.config import TrialConfig
 from serhpo.training.networks import network_tensors
@@ -32,7 +33,7 @@ def export_trial(study: Study, number: int, out: Path, onnx: bool = False) -> Em
     Raises:
         ConfigError: It cannot be written as ONNX.
         UsageError: There is no such complete trial, or ``out`` holds something.
-        StudyError: Its checkpoint is gone, damaged, or of a newer version.
+        StudyError: Its checkpoint is gone, damaged, or of a newer version; or the corpus has changed.
         CorpusError: The study's corpus, which tells the ratings' range, cannot be read.
         StorageError: Its checkpoint cannot be read, or ``out`` not be written.
     """
@@ -50,7 +51,7 @@ def export_trial(study: Study, number: int, out: Path, onnx: bool = False) -> Em
             hint=f"`serhpo train {study.trial_folder(number) / 'config.json'} --out …` trains it again",
         )
     state, tensors = read_checkpoint(folder)
-    corpus = read_corpus(Path(study.settings.corpus), study.settings.reading)
+    corpus = study_corpus(study)
     trial = complete[number]
     settings = ModelSettings(
         serhpo=__version__,
@@ -74,6 +75,7 @@ def export_trial(study: Study, number: int, out: Path, onnx: bool = False) -> Em
         model.save_pretrained(out)
         if onnx:
             model.write_onnx(out / GRAPH)
-    except OSError as error:
-        raise StorageError.from_os_error(error, out) from error
+    except (OSError, SerhpoError) as error:  # nothing half-made is left, nor in the way of the next attempt
+        shutil.rmtree(out, ignore_errors=True)
+        raise StorageError.from_os_error(error, out) if isinstance(error, OSError) else error from error
     return model

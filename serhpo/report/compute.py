@@ -158,8 +158,9 @@ def _last_end(study: Study, trials: Sequence[Trial]) -> datetime | None:
 
 def _hypervolume(study: Study, clock: _Clock) -> tuple[HypervolumeStep, ...]:
     steps: list[HypervolumeStep] = []
+    begin = 0.0 if any(hours is not None for hours, _ in clock.ends.values()) else None  # of old ledgers
     for finished, (number, volume) in enumerate(growth(study.ended(), study.objectives), start=1):
-        before = (steps[-1].hours, steps[-1].trained) if steps else (None, 0.0)
+        before = (steps[-1].hours, steps[-1].trained) if steps else (begin, 0.0)
         hours, trained = clock.ends.get(number, before)
         steps.append(HypervolumeStep(finished, number, volume, hours, trained))
     return tuple(steps)

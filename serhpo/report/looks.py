@@ -19,8 +19,8 @@ from serhpo.errors import SerhpoError
 from serhpo.features import Extractor
 from serhpo.features.pretrained import Pretrained
 from serhpo.model.attended import Attended, attended, profile, spread
-from serhpo.report.outcomes import study_corpus
 from serhpo.study import Study
+from serhpo.study.corpus import study_corpus
 from serhpo.study.names import CHECKPOINT_STATE
 
 if TYPE_CHECKING:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serhpo.corpus import read_corpus
-from serhpo.corpus.folds import taking_part
-from serhpo.corpus.table import DIMENSIONS, Corpus
+from serhpo.corpus.table import DIMENSIONS
 from serhpo.errors import SerhpoError
 from serhpo.metrics import ccc, confusion, ua
 from serhpo.report.numbers import Numbers
 from serhpo.study import Study
+from serhpo.study.corpus import study_corpus
 from serhpo.study.names import CHECKPOINT_STATE
 
 POINTS = 400
@@ -61,19 +59,6 @@ def outcomes(study: Study, numbers: Iterable[int]) -> tuple[tuple[Outcome, ...],
         return tuple(labels.outcome(n, load_predictions(study.trial_folder(n) / "best")) for n in wanted), ""
     except (SerhpoError, OSError) as error:
         return (), f"corpus or checkpoint cannot be read ({getattr(error, 'what', error)})"
-
-
-def study_corpus(study: Study) -> Corpus:
-    """The corpus a study was made on, the utterances that take part.
-
-    Raises:
-        SerhpoError: It cannot be read any more, or has changed.
-    """
-    settings = study.settings
-    corpus = taking_part(read_corpus(Path(settings.corpus), settings.reading), settings.protocol)
-    if corpus.digest != study.lock["corpus_digest"]:
-        raise SerhpoError("the corpus has changed since")
-    return corpus
 
 
 class _Labels:

@@ -113,8 +113,8 @@ class Tracked:
         """
         for name in self._names:
             folder = self._study.path / LOGS / name
-            folder.mkdir(parents=True, exist_ok=True)
             try:
+                folder.mkdir(parents=True, exist_ok=True)
                 callback = TRACKERS[name][1](folder, self._study)
                 callback.setup()
             except Exception as error:

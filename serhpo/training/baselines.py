@@ -14,7 +14,7 @@ from serhpo.corpus.folds import Fold
 from serhpo.metrics import ccc, confusion, ua, wa
 from serhpo.training.data import TrainingData
 from serhpo.training.results import Predictions
-from serhpo.training.statistics import class_means
+from serhpo.training.statistics import class_means, mean_of
 from serhpo.training.uncertainty import standard_errors
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -26,7 +26,7 @@ class Knowledge:
 
     Attributes:
         majority: The most frequent class.
-        mean: ``[3]`` mean ratings.
+        mean: ``[3]`` mean ratings; 0 for a dimension that nobody rated.
         class_means: ``[K, 3]`` mean ratings of each class.
     """
 
@@ -41,7 +41,7 @@ class Knowledge:
         labels, count = data.labels[train], len(data.classes)
         return cls(
             int(np.bincount(labels[labels >= 0], minlength=count).argmax()),
-            np.nanmean(data.dimensions[train], axis=0),
+            mean_of(data.dimensions[train], np.zeros(data.dimensions.shape[1])),
             class_means(labels, data.dimensions[train], count),
         )
 

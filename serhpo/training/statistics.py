@@ -31,11 +31,11 @@ def class_means(labels: Array, dimensions: Array, classes: int) -> FloatArray:
         dimensions: ``[n, 3]``, NaN = not rated.
         classes: Number of classes.
     """
-    overall = _mean(dimensions, np.zeros(dimensions.shape[1]))
-    return np.stack([_mean(dimensions[labels == c], overall) for c in range(classes)]).astype(np.float32)
+    overall = mean_of(dimensions, np.zeros(dimensions.shape[1]))
+    return np.stack([mean_of(dimensions[labels == c], overall) for c in range(classes)]).astype(np.float32)
 
 
-def _mean(values: Array, otherwise: Array) -> Array:
+def mean_of(values: Array, otherwise: Array) -> Array:
     """Column means over the known values."""
     known = ~np.isnan(values)
     count = known.sum(axis=0)

@@ -94,6 +94,16 @@ def test_unknown_space_lists_those_that_exist(serhpo: Serhpo) -> None:
     assert error_of(serhpo("search", "--space", "nonsense", "--json"))["kind"] == "UsageError"
 
 
+def test_a_configuration_of_ones_own_that_is_misspelt_is_refused(
+    corpus: Path, serhpo: Serhpo, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"corpus: {corpus}\nstreams: [mel]\nepoch: 2\n")
+    done = serhpo("train", file, "--json")
+    assert done.code == 3
+    assert "epoch" in json.dumps(error_of(done))
+
+
 def test_unknown_study_command_and_option(serhpo: Serhpo) -> None:
     assert serhpo("status", "nobody", "--json").code == 3
     assert serhpo("nonsense").code == 2

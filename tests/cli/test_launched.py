@@ -112,6 +112,15 @@ def test_a_search_without_a_name_gets_one_which_its_job_has_too(
     assert f"search --space smoke --json --name {document['study']}" in (head / "said").read_text()
 
 
+def test_options_of_every_command_stay_here(
+    head: Path, tmp_path: Path, serhpo: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("search", "--space", "smoke", f"--submit={tmp_path / 'cluster.yaml'}", "--json")
+    assert serhpo("--quiet", *arguments) == 0
+    study = json.loads(capsys.readouterr().out)["study"]
+    assert f"exec serhpo search --space smoke --json --name {study}" in (head / "said").read_text()
+
+
 @pytest.mark.parametrize(
     ("file", "name", "code", "words"),
     [

@@ -168,6 +168,15 @@ def test_nothing_is_overwritten(finished: Finished, exported: Path) -> None:
         export_trial(finished.study, 0, exported)
 
 
+def test_a_corpus_that_has_changed_is_refused(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(finished.study.lock, "corpus_digest", "00")
+    with pytest.raises(StudyError, match="corpus has changed"):
+        export_trial(finished.study, 0, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_weights_that_are_gone_are_told(finished: Finished, tmp_path: Path) -> None:
     folder = finished.study.trial_folder(0)
     (folder / "best").rename(folder / "away")

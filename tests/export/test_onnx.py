@@ -50,6 +50,17 @@ def test_onnx_runtime_answers_as_torch_does(exported: Path, small_corpus: Path) 
         np.testing.assert_allclose(ratings, list(told.ratings.values()), atol=4e-4)
 
 
+def test_a_graph_that_answers_differently_leaves_nothing(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = EmotionModel.from_pretrained(str(exported))
+    monkeypatch.setattr(onnx, "CLOSE", -1.0)
+    before = sorted(exported.iterdir())
+    with pytest.raises(ConfigError, match="answers differently"):
+        model.write_onnx(exported / "other.onnx")
+    assert sorted(exported.iterdir()) == before
+
+
 def test_a_graph_of_other_weights_is_not_taken_for_the_same(exported: Path) -> None:
     model = EmotionModel.from_pretrained(str(exported))
     graph = Graph(model._networks, model.settings.trial, (1.0, 5.0))

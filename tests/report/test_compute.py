@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -43,6 +44,16 @@ def test_hypervolume_follows_the_order_in_which_trials_ended(tmp_path):
     # Above (0.25, 0): trial 0 alone 0.35 · 0.30; trial 2 adds 0.25 · 0.15 beside it; 1 is dominated.
     assert [step.number for step in steps] == [0, 1, 2, 4, 3]
     assert [step.hypervolume for step in steps] == pytest.approx([0.105, 0.105, 0.1425, 0.1425, 0.1425])
+
+
+def test_hours_begin_at_none_where_the_first_end_was_a_failure_without_an_epoch(tmp_path):
+    trials = [FakeTrial("FAIL", []), FakeTrial("COMPLETE", [(0.5, 0.2)])]
+    study = make_study(tmp_path / "s", trials, epochs=1, rungs=())
+    assert [step.hours for step in compute(study).hypervolume] == [None, None]  # nothing is known of hours
+    ledger = study.path / "epochs.jsonl"
+    rows = [json.loads(line) | {"elapsed": 1800.0} for line in ledger.read_text().splitlines()]
+    ledger.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [step.hours for step in compute(study).hypervolume] == [0.0, 0.5]
 
 
 def test_hypervolume_ends_at_the_study_s_own(tmp_path):

@@ -13,8 +13,8 @@ from serhpo.report import Picture, check_pictures, loudness, write_pictures
 from serhpo.report.content import collect
 from serhpo.report.look_figures import course_figure, fusion_figure, profile_figure
 from serhpo.report.looks import BINS, UTTERANCES, _utterances, looks
-from serhpo.report.outcomes import study_corpus
 from serhpo.report.page import render
+from serhpo.study.corpus import study_corpus
 from serhpo.training.checkpoint import load_predictions, read_checkpoint
 from serhpo.training.config import TrialConfig
 from serhpo.training.networks import fold_networks, network_tensors

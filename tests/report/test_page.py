@@ -214,7 +214,7 @@ def test_a_third_objective_has_its_column_and_no_curve(tmp_path):
     text = squeezed(sized.text)
 
     assert "Best Parameters" in text
-    assert "above UA 0.25, CCC 0, Parameters 1e+08" in text
+    assert "above UA 0.25, above CCC 0, below Parameters 1e+08" in text
     assert "1,000,000" in text
     assert set(sized.data) >= {"figure-front", "figure-curve-ua", "figure-curve-ccc", "figure-effects"}
     assert "figure-curve-parameters" not in sized.data

@@ -3,7 +3,7 @@ import pytest
 
 from serhpo.corpus.folds import Fold
 from serhpo.metrics import ccc
-from serhpo.training.baselines import baselines
+from serhpo.training.baselines import Knowledge, baselines
 from serhpo.training.data import TrainingData
 from serhpo.training.results import Predictions
 from serhpo.training.uncertainty import standard_errors
@@ -61,3 +61,11 @@ def test_standard_errors_of_the_baselines_are_those_of_their_guesses():
     truth = data.dimensions[3:]
     args = (data.labels[3:], np.array([0, 0, 1]), guesses, truth, data.speakers[3:], 2, 0)
     assert (row["se_ua"], row["se_ccc"]) == pytest.approx(standard_errors(*args))
+
+
+def test_what_nobody_rated_is_known_as_zero():
+    _, data, folds = material()
+    data.dimensions[:, 2] = np.nan
+    knowledge = Knowledge.of(data, folds[0])
+    assert knowledge.mean == pytest.approx([0.1 / 3, 0.1 / 3, 0.0])
+    assert np.isfinite(knowledge.class_means).all()
