@@ -68,8 +68,6 @@ def _plan(document: dict[str, Any], file: Path, corpus: Path | None) -> Plan:
     if root is None:
         raise UsageError("The file names no corpus", where=file, hint="--corpus PATH")
     read = read_corpus(Path(root), parse(ReadSettings, document.get("reading", {}), file))
-    if read.digest != document.get("corpus_digest", read.digest):
-        console.say("The corpus is not the one of the trial: its figures will differ")
     threads, device = document.get("threads", 1), document.get("device", "cpu")
     sound = isinstance(threads, int) and threads > 0 and device in ("cpu", "cuda")
     if not sound or not isinstance(document.get("seed", 0), int):
@@ -88,7 +86,11 @@ def _plan(document: dict[str, Any], file: Path, corpus: Path | None) -> Plan:
             "protocol": parse(ProtocolConfig, document.get("protocol", {}), file).model_dump(mode="json"),
         }
     )
-    return make_plan(space, str(file), read)
+    plan = make_plan(space, str(file), read)
+    # Of the utterances that take part, as the trial's own digest is.
+    if plan.corpus.digest != document.get("corpus_digest", plan.corpus.digest):
+        console.say("The corpus is not the one of the trial: its figures will differ")
+    return plan
 
 
 def _train(plan: Plan, shards: Any, seed: int, out: Path | None) -> list[dict[str, Any]]:
