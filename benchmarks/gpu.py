@@ -133,8 +133,7 @@ def packed(
 
 
 def agreement(folder: Path, device: torch.device, utterances: int) -> Figures:
-    """Largest differences between CPU and device after two epochs in float32, convolutions not in TF32."""
-    torch.backends.cudnn.allow_tf32 = False
+    """Largest differences between CPU and device after two epochs in float32."""
     dry = {stream: {"dropout": 0.0} for stream in CHANNELS}
     config = trial(list(CONFIGURATIONS)[-1], "fp32", 32, dropout=0.0, encoders=dry)
     data, losses, predicted = make_data(folder, utterances), [], []

@@ -97,3 +97,19 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def true_float32() -> Iterator[None]:
+    """Float32 that is float32 inside the block, on GPUs too.
+
+    By default cuDNN's convolutions and recurrent layers multiply in TF32 there, with 10 bits of mantissa.
+    """
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before

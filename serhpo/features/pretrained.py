@@ -17,7 +17,7 @@ from pydantic import Field
 
 from serhpo.corpus.audio import SAMPLE_RATE
 from serhpo.errors import ConfigError
-from serhpo.features.base import Extractor, Storage, one_thread
+from serhpo.features.base import Extractor, Storage, one_thread, true_float32
 from serhpo.features.checkpoint import content_digest, find_checkpoint, read_json
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Pretrained(Extractor):
             return audio[:, np.newaxis]
         field = self._shape().receptive_field
         audio = np.pad(audio, (0, max(0, field - len(audio))))
-        with one_thread():
+        with one_thread(), true_float32():
             model, shape, index = self.open(self.bf16)
             return model.hidden_states(audio, shape, index)
 

@@ -109,7 +109,7 @@ class TrialConfig(Config):
             ``null`` trains on whole utterances. Evaluation always hears whole utterances.
         augmentation: What training utterances go through; validation hears what was recorded.
         precision: ``bf16`` computes the network, not losses and metrics, in bfloat16: faster on GPUs and on
-            processors with AMX, slower elsewhere. ``auto`` looks.
+            processors with AMX, slower elsewhere. ``auto`` looks. ``fp32`` is float32, not TF32, on GPUs too.
         epochs: Epochs of a training that is not stopped early; the schedule's length.
     """
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from serhpo.corpus.folds import Fold
 from serhpo.errors import CorpusError, SerhpoError
+from serhpo.features.base import true_float32
 from serhpo.losses import DIMENSION_LOSSES, classification_loss
 from serhpo.model.joint import JointModel, JointOutput, StreamInput
 from serhpo.training import augmentation, normalisation
@@ -125,7 +126,7 @@ class FoldTraining:
         generator = np.random.default_rng(seed)
         sums, counts, weights = np.zeros(2), np.zeros(2), []
         self._model.train()
-        with random_numbers_from(seed, self._device):
+        with random_numbers_from(seed, self._device), true_float32():
             batches = self._batches(generator)
             for batch in self._reader.excerpts(batches, self._config.max_seconds, generator):
                 losses, sizes = self._step(batch, epoch)
@@ -150,7 +151,7 @@ class FoldTraining:
         batches, outputs = self._evaluation, []
         if rows is not None:
             batches = evaluation_batches(rows, self._reader.seconds(rows))
-        with torch.no_grad():
+        with torch.no_grad(), true_float32():
             for batch in self._reader.whole(batches):
                 output = self._forward(batch)
                 outputs.append((output.logits.log_softmax(dim=1).cpu(), output.dimensions.cpu()))

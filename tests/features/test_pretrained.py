@@ -20,6 +20,7 @@ from serhpo.config import parse
 from serhpo.errors import ConfigError
 from serhpo.features import FeatureSettings, Hubert, Wav2Vec2, key
 from serhpo.features.pretrained import encoder_shape
+from serhpo.features.pretrained_model import LoadedModel
 from tests.checkpoints import save_checkpoint
 
 KINDS = ("Wav2Vec2", "wav2vec2-large", "Hubert", "WavLM", "data2vec")
@@ -91,6 +92,22 @@ def test_whisper_hears_pieces_of_its_own_length(checkpoint: Find) -> None:
     pieces = [audio[:32_000], audio[32_000:64_000], audio[64_000:]]
     expected = [forward(folder, piece)[2][: -(-len(piece) // 320)] for piece in pieces]
     np.testing.assert_allclose(features, np.concatenate(expected), rtol=0, atol=1e-5)
+
+
+def test_on_a_gpu_too_features_are_computed_in_float32_not_in_tf32(
+    checkpoint: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, run = [], LoadedModel._run
+
+    def watched(model: LoadedModel, samples: np.ndarray) -> Any:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return run(model, samples)
+
+    monkeypatch.setattr(LoadedModel, "_run", watched)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    Wav2Vec2(model=str(checkpoint("Wav2Vec2")), layer=2).extract(noise(4000))
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_bf16_is_close(checkpoint: Find) -> None:

@@ -7,8 +7,10 @@ import torch
 
 from serhpo.corpus.folds import Fold
 from serhpo.errors import CorpusError, StudyError
+from serhpo.model.joint import JointModel
 from serhpo.training.checkpoint import load_predictions, read_checkpoint, write_checkpoint
 from serhpo.training.fold import NonFiniteError
+from serhpo.training.optimiser import Stepper
 from serhpo.training.trainer import TrialTraining
 
 
@@ -182,6 +184,30 @@ def test_bfloat16_learns_too_and_measures_in_float32(data, folds, make_config):
         result = training.run_epoch()
     assert result.ua > 0.8
     assert training.predictions().dimensions.dtype == np.float32
+
+
+def test_float32_is_not_tf32(data, folds, make_config, monkeypatch):
+    seen = []
+
+    def watch(kind, name):
+        before = getattr(kind, name)
+
+        def watched(*arguments, **named):
+            seen.append((name, torch.backends.cudnn.allow_tf32))
+            return before(*arguments, **named)
+
+        monkeypatch.setattr(kind, name, watched)
+
+    watch(JointModel, "forward")
+    watch(Stepper, "step")  # goes through the layers backwards
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    training = TrialTraining(make_config(), data, folds, seed=0)
+    training.run_epoch()
+    assert set(seen) == {("forward", False), ("step", False)}
+    seen.clear()
+    training._folds[0].predict()
+    assert set(seen) == {("forward", False)}
+    assert torch.backends.cudnn.allow_tf32  # of who else computes in this process
 
 
 def test_unlabelled_utterances_train_what_they_can(data, folds, make_config):
