@@ -150,6 +150,7 @@ def _prepare(
     study: Study, target: Target, missing: Sequence[Job], cache: str | None, session: ExitStack
 ) -> tuple[TrialContext, list[Work]]:
     """Features in the cache, and every job with its configuration and speakers."""
+    from serhpo.corpus.folds import require_tests
     from serhpo.evaluate import Work, config_of, seed_for
     from serhpo.search.lock import check_features
     from serhpo.search.prepare import make_context
@@ -157,6 +158,8 @@ def _prepare(
     plan = target.plan
     params = {trial.number: trial.params for trial in study.trials()}
     folds = {fold.name: fold for fold in target.folds}
+    asked = dict.fromkeys(job.fold for job in missing)
+    require_tests([folds[name] for name in asked], target.joined.corpus if target.joined else plan.corpus)
     work = [
         Work(
             job,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from serhpo.corpus.protocols import Fold, ProtocolConfig, divide, taking_part
 from serhpo.corpus.splits import PARTS
@@ -18,6 +19,7 @@ __all__ = [
     "level_of_test",
     "make_folds",
     "require_labels",
+    "require_tests",
     "taking_part",
 ]
 
@@ -75,25 +77,17 @@ def require_labels(folds: Sequence[Fold], corpus: Corpus) -> None:
 
     Raises:
         CorpusError: The training or validation speakers of a fold have no class label, or no rating, at
-            all. Single missing ones are no matter: they only mask their task.
+            all, or validation speakers have a class that no training speaker has. Single missing ones are
+            no matter: they only mask their task.
     """
-    speakers = corpus.column("speaker")
-    columns = {"class label": ("label",), "rating": DIMENSIONS}
-    having = {
-        what: {
-            speaker
-            for name in names
-            for speaker, value in zip(speakers, corpus.column(name), strict=True)
-            if value is not None
-        }
-        for what, names in columns.items()
-    }
+    found = {name: _values(corpus, name) for name in ("label", *DIMENSIONS)}
+    tasks = {"class label": ("label",), "rating": DIMENSIONS}
     problems = [
-        Problem(f"no {part} speaker has a {what}", key=fold.name)
+        Problem(f"no {part} speaker has a {task}", key=fold.name)
         for fold in folds
         for part in PARTS[:2]
-        for what in columns
-        if not having[what].intersection(getattr(fold, part))
+        for task, names in tasks.items()
+        if not any(found[name].keys() & getattr(fold, part) for name in names)
     ]
     if problems:
         raise CorpusError(
@@ -101,6 +95,52 @@ def require_labels(folds: Sequence[Fold], corpus: Corpus) -> None:
             where=corpus.root,
             problems=problems,
         )
+    for fold in folds:
+        train, validation = (
+            set[str]().union(*(found["label"].get(speaker, ()) for speaker in getattr(fold, part)))
+            for part in PARTS[:2]
+        )
+        if strange := ", ".join(sorted(validation - train)):
+            problems.append(
+                Problem(f"validation speakers are {strange}, but no train speaker is", key=fold.name)
+            )
+    if problems:
+        raise CorpusError(
+            "A model cannot tell a class that it was never trained on",
+            where=corpus.root,
+            problems=problems,
+            hint="divide the speakers otherwise (--set protocol.name=...) or leave the class out (--classes)",
+        )
+
+
+def require_tests(folds: Sequence[Fold], corpus: Corpus) -> None:
+    """Make sure that something can be measured on the test speakers of every fold.
+
+    Raises:
+        CorpusError: None of them has a class label or a rating.
+    """
+    known = set[str]().union(*(_values(corpus, name) for name in ("label", *DIMENSIONS)))
+    problems = [
+        Problem("no test speaker has a class label or a rating", key=fold.name)
+        for fold in folds
+        if not known.intersection(fold.test)
+    ]
+    if problems:
+        raise CorpusError(
+            "There is nothing to measure on the test speakers",
+            where=corpus.root,
+            problems=problems,
+            hint="measure on other folds (--folds) or divide otherwise (--protocol)",
+        )
+
+
+def _values(corpus: Corpus, name: str) -> dict[str, set[Any]]:
+    """What stands in a column, for every speaker who has anything there."""
+    found: dict[str, set[Any]] = {}
+    for speaker, value in zip(corpus.column("speaker"), corpus.column(name), strict=True):
+        if value is not None:
+            found.setdefault(speaker, set()).add(value)
+    return found
 
 
 def level(protocol: ProtocolConfig) -> str:

@@ -61,7 +61,7 @@ def make_plan(space: Space, space_name: str, corpus: Corpus) -> Plan:
         space = sized(space)
     for extractor in space.extractors():
         extractor.ensure_available()
-    corpus = taking_part(corpus.require_clean().require_labels(), space.protocol)
+    corpus = taking_part(corpus.require_clean(), space.protocol).require_labels()
     folds = make_folds(corpus, space.protocol)
     require_labels(folds, corpus)
     return Plan(space, space_name, corpus, folds)

@@ -14,7 +14,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
 from serhpo.corpus import read_corpus
+from serhpo.corpus.manifest import write
 from serhpo.corpus.synthetic import synthesise
+from serhpo.corpus.table import DIMENSIONS, Corpus
 from serhpo.search.prepare import create_study, fill_features, make_plan
 from serhpo.search.space import load_space_data
 from serhpo.study.ledger import Ledger
@@ -49,13 +51,11 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
     pytest.fail(f"it ended before it said {text!r}")
 
 
-@pytest.fixture(scope="module")
-def searched(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Home folder of a study of two complete trials, as a search leaves it, without the search."""
-    home = tmp_path_factory.mktemp("home")
+def finish_search(home: Path, corpus: Path) -> None:
+    """A study of two complete trials, as a search leaves it, without the search."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SERHPO_HOME", str(home))
-        plan = make_plan(load_space_data(SPACE, "tiny"), "tiny", read_corpus(small_corpus))
+        plan = make_plan(load_space_data(SPACE, "tiny"), "tiny", read_corpus(corpus))
         shards = fill_features(plan.corpus, plan.space.extractors(), lambda *told: None, ExitStack())
         study = create_study(plan, "first", shards)
     rates = CategoricalDistribution((1e-3, 3e-3))
@@ -66,6 +66,13 @@ def searched(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     for number in (0, 1):
         ledger.append({"trial": number, "epoch": 1, "seconds": 2.0, "se_ua": 0.1, "se_ccc": 0.1})
     ledger.close()
+
+
+@pytest.fixture(scope="module")
+def searched(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home folder of such a study."""
+    home = tmp_path_factory.mktemp("home")
+    finish_search(home, small_corpus)
     return home
 
 
@@ -172,6 +179,23 @@ class TestOnARealStudy:
         leaked = serhpo(*asked, "--corpus", small_corpus)
         assert leaked.code == 3
         assert "byte for byte" in leaked.json["error"]["message"]
+
+
+def test_test_speakers_of_whom_nothing_is_known_are_refused_before_a_training(
+    serhpo: Callable[..., Done], home: Path, tmp_path: Path, small_corpus: Path
+) -> None:
+    corpus = read_corpus(small_corpus)
+    rows = corpus.table.to_pylist()
+    for row in rows:
+        if row["group"] == "Session3":
+            row.update(dict.fromkeys(("label", "label_dist", *DIMENSIONS)))
+    withheld = Corpus.from_rows("withheld", tmp_path, rows, corpus.scheme)
+    finish_search(home, write(withheld, tmp_path / "withheld.parquet"))
+    done = serhpo("evaluate", *BOTH, "--json")
+    assert done.code == 3, done.err
+    assert "nothing to measure" in done.json["error"]["message"]
+    assert [problem["key"] for problem in done.json["error"]["problems"]] == ["fold1", "fold2"]
+    assert (home / "studies" / "first" / "evaluations.jsonl").read_bytes() == b""  # nobody was read
 
 
 @pytest.fixture

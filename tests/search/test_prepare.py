@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from serhpo.corpus import read_corpus
+from serhpo.corpus.manifest import write
+from serhpo.corpus.table import Corpus
 from serhpo.errors import ConfigError, CorpusError, StudyError
 from serhpo.features.pretrained import Pretrained
 from serhpo.search.lock import Shards, check_features
@@ -120,3 +122,17 @@ def test_a_class_that_nobody_shows_is_refused(small_corpus: Path, tmp_path: Path
         labels.write_text(labels.read_text().replace("\tsad\t", "\txxx\t"))
     with pytest.raises(CorpusError, match="labelled sad"):
         make_plan(load_space("smoke"), "smoke", read_corpus(corpus))
+
+
+def test_classes_count_where_they_take_part(small_corpus: Path, tmp_path: Path) -> None:
+    """One that only stands in a part the protocol leaves out cannot be learnt."""
+    corpus = read_corpus(small_corpus)
+    parts = {"1": "train", "2": "dev", "3": "test"}
+    rows = [{**row, "split": parts[row["speaker"][0]]} for row in corpus.table.to_pylist()]
+    for row in rows:
+        if row["label"] == "sad":
+            row["split"] = "test2"
+    path = write(Corpus.from_rows("parts", tmp_path, rows, corpus.scheme), tmp_path / "parts.parquet")
+    space = load_space("smoke").pinned({"protocol.name": "predefined", "streams": "mfcc"})
+    with pytest.raises(CorpusError, match="No utterance is labelled sad"):
+        make_plan(space, "smoke", read_corpus(path))
