@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from serhpo.training.data import IntArray, Store
 
-SHARE = 0.5  # of the free memory; models, optimisers and other trials need the rest
+SHARE = 0.5  # of the memory that no one else has; models, optimisers and other trials need the rest
 
 
 class Resident:
@@ -56,6 +57,8 @@ def on_device(
 ) -> list[dict[str, Resident]] | None:
     """Every store of every version of the recordings on a GPU; None on a CPU, or where they do not fit.
 
+    What a former trial asked for stays until something else has to be uploaded.
+
     Args:
         versions: Stores by stream, of the recordings and of their altered copies.
         device: Where the model is.
@@ -63,12 +66,17 @@ def on_device(
     if device.type != "cuda":
         return None
     stores = {store for version in versions for store in version.values()}
-    needed = sum(_bytes(store) for store in stores if store not in _uploaded)
-    if needed > SHARE * torch.cuda.mem_get_info(device)[0]:
-        return None
-    for store in stores:
-        if store not in _uploaded:
-            _uploaded[store] = Resident(store, device)
+    missing = [store for store in stores if store not in _uploaded]
+    if missing:
+        for other in set(_uploaded) - stores:
+            del _uploaded[other]
+        gc.collect()  # a former training, in whose cycles it may still hang
+        torch.cuda.empty_cache()  # else what is given up would not count as free
+        held = sum(map(_bytes, _uploaded))
+        if held + sum(map(_bytes, missing)) > SHARE * (held + torch.cuda.mem_get_info(device)[0]):
+            return None
+    for store in missing:
+        _uploaded[store] = Resident(store, device)
     return [{stream: _uploaded[store] for stream, store in version.items()} for version in versions]
 
 
