@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +21,11 @@ SAMPLE_RATE = 16_000
 _ROUNDED = 0.5e-3
 """Seconds that a part may seem to end after its recording: labels are rounded to milliseconds."""
 
+_LOUDEST = 4.0
+"""What floating-point samples may reach: mixing and filters go beyond full scale, but not far."""
+
 _NOT_FINITE = "holds samples that are not finite"
+_SHORTENED = re.compile(r": (\d+) \(should be (\d+)\)")
 
 
 def read_audio(
@@ -39,7 +44,7 @@ def read_audio(
 
     Raises:
         AudioError: Missing, unreadable, truncated or empty file, a part that lies outside it, or a
-            sample that is not finite. Names the file, the source and the reason.
+            sample that is not finite or far beyond full scale. Names the file, the source and the reason.
     """
     if reason := audio_problem(path):
         raise _error(path, source, reason)
@@ -108,8 +113,8 @@ def audio_problem(path: Path) -> str | None:
     """Why a recording cannot be used, or None.
 
     Reads headers only, so that a corpus is checked fast; but whole files of floating-point samples,
-    the only ones that can hold a number that is not finite. What only decoding can tell (a FLAC or MP3
-    that breaks off) is found by :func:`read_audio`.
+    the only ones that can hold a number that is not finite or far beyond full scale. What only decoding
+    can tell (a FLAC or MP3 that breaks off) is found by :func:`read_audio`.
     """
     try:
         return _header(path, *_version(path)).problem
@@ -138,34 +143,56 @@ def _header(path: Path, _size: int, _changed_ns: int) -> _Header:
 def _problem(path: Path, info: Any) -> str | None:
     if info.frames == 0:
         return "holds no samples"
-    if missing := _missing_bytes(path):
+    if missing := _missing_bytes(path, info.extra_info):
         return f"is truncated: {missing} bytes are missing"
     if info.format == "OGG" and _lacks_last_page(path):
         return "is truncated: its last page is missing"
     if info.subtype in ("FLOAT", "DOUBLE"):
-        blocks = soundfile.blocks(path, blocksize=1 << 16, dtype="float32")
-        if not all(np.isfinite(block).all() for block in blocks):
-            return _NOT_FINITE
+        return _float_problem(path)
     return None
 
 
-def _missing_bytes(path: Path) -> int:
-    """Bytes the ``data`` chunk of a WAV promises beyond the file's end.
+def _float_problem(path: Path) -> str | None:
+    peak = 0.0
+    for block in soundfile.blocks(path, blocksize=1 << 16, dtype="float32"):
+        if not np.isfinite(block).all():
+            return _NOT_FINITE
+        peak = max(peak, float(np.abs(block).max()))
+    if peak > _LOUDEST:
+        return f"holds samples up to {peak:g}, but full scale is 1: were integers written as they are?"
+    return None
+
+
+def _missing_bytes(path: Path, said: str) -> int:
+    """Bytes that a header promises beyond the file's end.
 
     libsndfile silently shortens such a file; half an utterance with a whole label is worse than an error.
+
+    Args:
+        path: The recording.
+        said: What libsndfile noted of its header: of all formats but WAV (RIFF) this tells.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(4) != b"RIFF":
-            return 0
+            pairs = (map(int, pair) for pair in _SHORTENED.findall(said))
+            missing = max((length - there for length, there in pairs if not _endless(length)), default=0)
+            return missing if missing >= 8 else 0  # less may be padding that a writer left out
         file.seek(12)
         while len(head := file.read(8)) == 8:
             name, length = struct.unpack("<4sI", head)
             if name == b"data":
-                streamed = length in (0, 0xFFFFFFFF)  # written to a pipe: length never filled in
-                return 0 if streamed else max(0, file.tell() + length - size)
+                return 0 if _endless(length) else max(0, file.tell() + length - size)
             file.seek(length + length % 2, 1)
     return 0
+
+
+def _endless(length: int) -> bool:
+    """Whether a length was never filled in, since the file was written to a pipe.
+
+    It then is 0 or nearly 2 or 4 GiB (SoX: 0x7FFFF000, in whole frames; ffmpeg: 0xFFFFFFFF).
+    """
+    return length == 0 or length >= 0x7FFF0000
 
 
 def _lacks_last_page(path: Path) -> bool:

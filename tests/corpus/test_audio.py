@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,13 +94,59 @@ def test_truncated_recording(tmp_path: Path, wav: Wav) -> None:
         read_audio(path)
 
 
-def test_a_streamed_wav_without_length_is_read(tmp_path: Path, wav: Wav) -> None:
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFF000 - 4])  # ffmpeg, SoX
+def test_a_streamed_wav_without_length_is_read(tmp_path: Path, wav: Wav, length: int) -> None:
     path = wav(tmp_path / "a.wav", 0.5)
     data = bytearray(path.read_bytes())
-    data[40:44] = b"\xff\xff\xff\xff"  # length of the data chunk, as written to a pipe
+    data[40:44] = struct.pack("<I", length)  # of the data chunk, as written to a pipe
     path.write_bytes(data)
     assert audio_problem(path) is None
     assert len(read_audio(path)) == 8000
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFF000])
+def test_a_streamed_aiff_without_length_is_read(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "a.aiff"
+    soundfile.write(path, sine(0.5), SAMPLE_RATE)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"SSND") + 4
+    data[4:8] = struct.pack(">I", min(length + start - 4, 0xFFFFFFFF))
+    data[start : start + 4] = struct.pack(">I", length)
+    path.write_bytes(data)
+    assert audio_problem(path) is None
+    assert len(read_audio(path)) == 8000
+
+
+OTHERS = ("AIFF", "AU", "W64", "RF64", "WAVEX", "WAV")
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
+@pytest.mark.parametrize("form", OTHERS)
+def test_whole_recordings_of_other_formats_pass(tmp_path: Path, form: str, subtype: str) -> None:
+    for samples in (1, 799, 800):
+        path = tmp_path / f"{samples}.{form}"
+        soundfile.write(path, sine(0.1)[:samples], SAMPLE_RATE, format=form, subtype=subtype)
+        assert audio_problem(path) is None
+
+
+@pytest.mark.parametrize(("form", "endian"), [*((form, "FILE") for form in OTHERS), ("WAV", "BIG")])
+def test_a_recording_of_another_format_that_breaks_off(tmp_path: Path, form: str, endian: str) -> None:
+    path = tmp_path / f"a.{form}"
+    soundfile.write(path, sine(0.5), SAMPLE_RATE, format=form, subtype="PCM_16", endian=endian)
+    path.write_bytes(path.read_bytes()[:-2000])
+    reason = audio_problem(path)
+    assert reason is not None
+    assert reason.startswith("is truncated: 2000 bytes")
+    with pytest.raises(AudioError, match="truncated"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize(("peak", "refused"), [(1.0, False), (3.9, False), (12_000.0, True)])
+def test_floats_at_the_scale_of_integers(tmp_path: Path, peak: float, refused: bool) -> None:
+    soundfile.write(tmp_path / "a.wav", 2 * peak * sine(0.5), SAMPLE_RATE, subtype="FLOAT")
+    reason = audio_problem(tmp_path / "a.wav")
+    assert (reason is not None) == refused
+    assert not refused or "full scale is 1" in str(reason)
 
 
 def test_not_finite(tmp_path: Path) -> None:
