@@ -115,6 +115,14 @@ def test_an_empty_corpus_is_not_clean(tmp_path: Path) -> None:
         Corpus.from_rows("none", tmp_path, [], LabelScheme()).require_clean()
 
 
+def test_groups_are_sorted_as_they_are_counted(tiny: Path) -> None:
+    rows = read_corpus(tiny).table.to_pylist()[:4]
+    for row, group in zip(rows, ("Session10", "Session2", "10²", "²"), strict=True):
+        row["group"] = group
+    corpus = Corpus.from_rows("counted", tiny, rows, LabelScheme())
+    assert list(corpus.groups) == ["10²", "Session2", "Session10", "²"]
+
+
 def test_columns_are_the_contract(tiny: Path) -> None:
     names = "utt_id audio start end corpus speaker group gender split label label_dist valence arousal"
     assert SCHEMA.names == [*names.split(), "dominance", "style", "text", "source"]
