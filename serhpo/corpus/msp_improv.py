@@ -70,7 +70,7 @@ def read(path: Path, settings: ReadSettings) -> Corpus:
     reading = Reading(root, LabelScheme(classes=classes.classes, dimensions=(_LOW, _HIGH)), settings)
     recordings = {wav.stem: wav for wav in sorted(root.rglob("MSP-IMPROV-*.wav"))}
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise CorpusError(f"Cannot read the label file: {error.strerror}", where=file) from error
     for number_, line in enumerate(lines, start=1):

@@ -33,6 +33,14 @@ def test_the_releases_own_spelling(root: Path) -> None:
     assert len(read_corpus(root).require_clean()) == 3
 
 
+def test_a_byte_order_mark_hides_no_line(root: Path) -> None:
+    file = root / "Evaluation.txt"
+    lines = file.read_text().splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if line.startswith("UTD"))
+    file.write_text("".join(lines[start:]), encoding="utf-8-sig")
+    assert len(read_corpus(root).require_clean()) == 3
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
