@@ -134,7 +134,7 @@ def _range(folder: Path, database: Any) -> tuple[float, float] | None:
     if not ranges:
         return None
     (low, high), *others = ranges
-    if others or low is None or high is None:
+    if others or low is None or high is None or low >= high:
         raise CorpusError(
             "The ratings need one range, declared as minimum and maximum in their schemes",
             where=folder / "db.yaml",

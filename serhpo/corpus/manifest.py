@@ -65,6 +65,13 @@ class ManifestSettings(Config):
     def _as_in_cells(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return names and tuple(map(tidy, names))
 
+    @field_validator("dimensions")
+    @classmethod
+    def _from_low_to_high(cls, ends: tuple[float, float] | None) -> tuple[float, float] | None:
+        if ends is not None and ends[0] >= ends[1]:
+            raise ValueError("the lowest rating comes first, and the highest lies above it")
+        return ends
+
 
 def recognises(path: Path) -> bool:
     """Whether a path is a manifest."""

@@ -59,6 +59,13 @@ def test_ratings_without_a_range_are_refused(database: Path, change: str) -> Non
         read_corpus(database)
 
 
+def test_a_range_goes_from_low_to_high(database: Path) -> None:
+    header = database / "db.yaml"
+    header.write_text(re.sub(r"maximum: [0-9.]+", "maximum: 1", header.read_text()))
+    with pytest.raises(CorpusError, match="one range"):
+        read_corpus(database)
+
+
 @pytest.mark.parametrize("text", ["", "name: [", "name: x\ntables: 7\n"])
 def test_a_broken_header_is_one_error(database: Path, text: str) -> None:
     (database / "db.yaml").write_text(text)

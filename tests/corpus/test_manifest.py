@@ -78,6 +78,14 @@ def test_ratings_need_a_declared_scale(manifest: Callable[..., Path]) -> None:
     assert corpus.column("valence") == [3.0, None]
 
 
+@pytest.mark.parametrize("ends", ["[3, 3]", "[5, 1]"])
+def test_a_scale_goes_from_low_to_high(manifest: Callable[..., Path], ends: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_corpus(manifest("audio,speaker,valence\na.wav,x,3\n", f"dimensions: {ends}\n"))
+    assert caught.value.problems[0].key == "dimensions"
+    assert "lowest rating comes first" in caught.value.problems[0].what
+
+
 def test_declared_classes_and_what_lies_beside_them(manifest: Callable[..., Path]) -> None:
     text = "audio,speaker,label\na.wav,x,sad\nb.wav,y,sadd\n"
     corpus = read_corpus(manifest(text, "classes: [happy, sad]\n"))
