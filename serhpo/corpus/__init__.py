@@ -13,6 +13,7 @@ from serhpo.corpus import audformat_database, crema_d, iemocap, manifest, msp_im
 from serhpo.corpus.classes import ReadSettings
 from serhpo.corpus.table import Corpus
 from serhpo.errors import CorpusError, StorageError
+from serhpo.text import is_utf8, printable
 
 EMBEDDED = {"speakers": 10, "utterances": 32, "seed": 0}
 """Settings of the synthetic corpus that is used when none is named."""
@@ -43,11 +44,15 @@ def read_corpus(path: Path, settings: ReadSettings | None = None) -> Corpus:
         The corpus. Single broken turns do not stop the reading; they stand in ``problems``.
 
     Raises:
-        CorpusError: There is no such folder or file, or no reader knows its layout.
+        CorpusError: There is no such folder or file, its path is not UTF-8, or no reader knows its layout.
         ConfigError: The settings do not fit this corpus.
     """
     if not path.exists():
         raise CorpusError("There is no such corpus folder", where=path)
+    if not is_utf8(str(path.resolve())):
+        raise CorpusError(
+            "The corpus' path is not UTF-8", where=printable(str(path)), hint="rename the folder"
+        )
     for reader in READERS.values():
         if reader.recognises(path):
             return reader.read(path, settings or ReadSettings())

@@ -14,6 +14,7 @@ import soundfile
 import soxr
 
 from serhpo.errors import AudioError
+from serhpo.text import is_utf8
 
 SAMPLE_RATE = 16_000
 """Hz; the rate every extractor works at."""
@@ -116,6 +117,8 @@ def audio_problem(path: Path) -> str | None:
     the only ones that can hold a number that is not finite or far beyond full scale. What only decoding
     can tell (a FLAC or MP3 that breaks off) is found by :func:`read_audio`.
     """
+    if not is_utf8(str(path)):
+        return "has a name that is not UTF-8"
     try:
         return _header(path, *_version(path)).problem
     except (soundfile.LibsndfileError, OSError) as error:

@@ -36,7 +36,7 @@ from serhpo.corpus.classes import FOUR_CLASSES, ClassMap, ReadSettings, class_ma
 from serhpo.corpus.reading import Reading, number, unknown_speaker
 from serhpo.corpus.table import DIMENSIONS, SCHEMA, Corpus, LabelScheme
 from serhpo.errors import CorpusError, StorageError, UsageError, nearest
-from serhpo.text import tidy
+from serhpo.text import is_utf8, tidy
 
 NAME = "manifest"
 LAYOUT = "a manifest: a .csv, .jsonl or .parquet file with the columns audio and speaker"
@@ -203,7 +203,7 @@ def classes_of(settings: ReadSettings, declared: tuple[str, ...] | None, rows: R
     Raises:
         ConfigError: No such preset, or a label that the corpus does not have.
     """
-    occurring = {label for _, cells in rows if (label := _text(cells.get("label")))}
+    occurring = {label for _, cells in rows if (label := _text(cells.get("label"))) and is_utf8(label)}
     names = declared or tuple(sorted(occurring))
     if settings.classes is None:
         return ClassMap.from_codes({name: (name,) for name in names})
@@ -232,6 +232,9 @@ def row_of(
     if None in cells:
         raise ValueError("more cells than columns")
     text = {name: _text(cells.get(name)) for name in SCHEMA.names if name not in ("label_dist", *_NUMBERS)}
+    for name, cell in text.items():
+        if cell and not is_utf8(cell):
+            raise ValueError(f"`{name}` is not UTF-8: {cell}")
     if text["audio"] is None:
         raise ValueError("no audio file is named")
     if known is not None and text["label"] is not None and text["label"] not in known:

@@ -11,6 +11,7 @@ from serhpo.corpus.audio import audio_info, audio_problem, samples_of
 from serhpo.corpus.classes import ReadSettings
 from serhpo.corpus.table import DIMENSIONS, UNKNOWN_SPEAKER, Corpus, LabelScheme
 from serhpo.errors import Problem
+from serhpo.text import is_utf8, printable
 
 
 class Reading:
@@ -36,7 +37,7 @@ class Reading:
 
     def problem(self, what: str, file: Path, line: int | None = None) -> None:
         """Note something that cannot be used."""
-        self._problems.append(Problem(what, file=str(file), line=line))
+        self._problems.append(Problem(printable(what), file=printable(str(file)), line=line))
 
     def add(self, row: Mapping[str, Any], file: Path, line: int | None = None) -> None:
         """Keep an utterance, or note why it cannot be used.
@@ -53,8 +54,8 @@ class Reading:
             self.problem(f"turn {row['utt_id']} stands twice, first in {first}", file, line)
             return
         ratings = {name: row[name] for name in DIMENSIONS if row.get(name) is not None}
-        reason = self._rating_problem(list(ratings.values())) or _recording_problem(row)
-        if reason := reason or self._speaker_problem(row, source):
+        reason = _text_problem({**row, "source": source}) or self._rating_problem(list(ratings.values()))
+        if reason := reason or _recording_problem(row) or self._speaker_problem(row, source):
             self.problem(reason, file, line)
             return
         self._rows.append({**row, **self._clamp(ratings), "source": source})
@@ -95,6 +96,12 @@ class Reading:
 def unknown_speaker(split: str | None) -> str:
     """The id of a speaker nobody has named; one for every part of the corpus' own split."""
     return f"{UNKNOWN_SPEAKER}-{split}" if split else UNKNOWN_SPEAKER
+
+
+def _text_problem(row: Mapping[str, Any]) -> str | None:
+    """A table holds Unicode; file names may be any bytes."""
+    strange = [name for name, cell in row.items() if isinstance(cell, str) and not is_utf8(cell)]
+    return f"`{strange[0]}` is not UTF-8: {row[strange[0]]}" if strange else None
 
 
 def _recording_problem(row: Mapping[str, Any]) -> str | None:

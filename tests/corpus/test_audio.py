@@ -227,3 +227,9 @@ def test_flac_is_read(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.flac", sine(0.5), SAMPLE_RATE)
     assert audio_info(tmp_path / "a.flac").seconds == 0.5
     np.testing.assert_allclose(read_audio(tmp_path / "a.flac"), sine(0.5), atol=1 / 16384)
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path, wav: Wav) -> None:
+    path = wav(tmp_path / "caf\udce9.wav")
+    with pytest.raises(AudioError, match="a name that is not UTF-8"):
+        read_audio(path)

@@ -18,6 +18,14 @@ def test_no_such_folder(tmp_path: Path) -> None:
     assert caught.value.where == str(tmp_path / "gone")
 
 
+def test_a_path_that_is_not_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    with pytest.raises(CorpusError, match="not UTF-8") as caught:
+        read_corpus(folder)
+    assert caught.value.where == rf"{tmp_path}/caf\udce9"
+
+
 def test_unknown_layout_lists_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"")
     with pytest.raises(CorpusError, match="No reader knows") as caught:

@@ -184,6 +184,27 @@ def test_nobody_else_says_the_same_recording(manifest: Callable[..., Path]) -> N
     assert corpus.problems[0].what == f"the same part of {recording} is said by anna in {path}:2, by ben here"
 
 
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        ({"audio": "caf\udce9/a.wav"}, r"`audio` is not UTF-8: caf\udce9/a.wav"),
+        ({"speaker": "\ud800"}, r"`speaker` is not UTF-8: \ud800"),
+        ({"label": "s\udfffd"}, r"`label` is not UTF-8: s\udfffd"),
+        ({"utt_id": "\udce9"}, r"`utt_id` is not UTF-8: \udce9"),
+    ],
+)
+def test_what_is_not_utf8_is_a_problem_of_its_line(
+    manifest: Callable[..., Path], cells: dict[str, str], what: str
+) -> None:
+    path = manifest("").with_suffix(".jsonl")
+    rows = [{"audio": "b.wav", "speaker": "x", "label": "sad"}, {"audio": "a.wav", "speaker": "y", **cells}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    corpus = read_corpus(path)
+    assert corpus.scheme.classes == ("sad",)
+    assert corpus.column("utt_id") == ["b"]
+    assert [(problem.what, problem.line) for problem in corpus.problems] == [(what, 2)]
+
+
 def test_speakers_nobody_has_named(manifest: Callable[..., Path]) -> None:
     corpus = read_corpus(manifest("audio,speaker,split\na.wav,,train\nb.wav,,\n"))
     assert corpus.column("speaker") == ["Unknown-train", "Unknown"]

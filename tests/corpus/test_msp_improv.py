@@ -41,6 +41,16 @@ def test_a_byte_order_mark_hides_no_line(root: Path) -> None:
     assert len(read_corpus(root).require_clean()) == 3
 
 
+def test_a_folder_whose_name_is_not_utf8(root: Path) -> None:
+    before = len(read_corpus(root))
+    wav = next(root.rglob("*FM01.wav"))
+    (root / "caf\udce9").mkdir()
+    wav.rename(root / "caf\udce9" / wav.name)
+    corpus = read_corpus(root)
+    assert len(corpus) == before - 1
+    assert corpus.problems[0].what == rf"`audio` is not UTF-8: {root}/caf\udce9/{wav.name}"
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
