@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from serhpo.corpus.classes import ReadSettings
-from serhpo.corpus.manifest import classes_of, row_of
 from serhpo.corpus.reading import Reading
+from serhpo.corpus.rows import classes_of, row_of
 from serhpo.corpus.table import DIMENSIONS, Corpus, LabelScheme
 from serhpo.errors import CorpusError, UsageError
 from serhpo.text import tidy

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,12 @@ from pydantic import field_validator
 
 from serhpo.config import Config, canonical_json, parse, read_yaml
 from serhpo.corpus.cells import csv_lines
-from serhpo.corpus.classes import FOUR_CLASSES, ClassMap, ReadSettings, class_map
-from serhpo.corpus.reading import Reading, number, unknown_speaker
+from serhpo.corpus.classes import ReadSettings
+from serhpo.corpus.reading import Reading
+from serhpo.corpus.rows import Rows, classes_of, row_of
 from serhpo.corpus.table import DIMENSIONS, SCHEMA, Corpus, LabelScheme
 from serhpo.errors import CorpusError, StorageError, UsageError, nearest
-from serhpo.text import is_utf8, tidy
+from serhpo.text import tidy
 
 NAME = "manifest"
 LAYOUT = "a manifest: a .csv, .jsonl or .parquet file with the columns audio and speaker"
@@ -44,7 +45,6 @@ SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 _METADATA = b"serhpo"
 _NEEDED = ("audio", "speaker")
-_NUMBERS = ("start", "end", *DIMENSIONS)
 
 
 class ManifestSettings(Config):
@@ -155,10 +155,6 @@ def _portable(audio: Path, folder: Path) -> str:
     return audio.relative_to(folder).as_posix() if audio.is_relative_to(folder) else str(audio)
 
 
-Rows = Sequence[tuple[int, Mapping[str, Any]]]
-"""Lines and their cells, by column name."""
-
-
 def _load(file: Path) -> tuple[Rows, ManifestSettings]:
     """Lines with their cells, columns checked, and what a Parquet file says about itself."""
     declared = ManifestSettings()
@@ -197,20 +193,6 @@ def _check_columns(where: object, found: Any) -> None:
         raise CorpusError(f"The manifest has no column {' and '.join(missing)}", where=where)
 
 
-def classes_of(settings: ReadSettings, declared: tuple[str, ...] | None, rows: Rows) -> ClassMap:
-    """The settings' classes, else the declared ones, else the labels that occur.
-
-    Raises:
-        ConfigError: No such preset, or a label that the corpus does not have.
-    """
-    occurring = {label for _, cells in rows if (label := _text(cells.get("label"))) and is_utf8(label)}
-    names = declared or tuple(sorted(occurring))
-    if settings.classes is None:
-        return ClassMap.from_codes({name: (name,) for name in names})
-    four = {4: {name: (name,) for name in FOUR_CLASSES}}
-    return class_map(settings, four, occurring | set(names))
-
-
 def _require_range(file: Path, beside: Path, declared: ManifestSettings, rows: Rows) -> None:
     rated = any(cells.get(name) not in (None, "") for _, cells in rows for name in DIMENSIONS)
     if rated and declared.dimensions is None:
@@ -219,66 +201,3 @@ def _require_range(file: Path, beside: Path, declared: ManifestSettings, rows: R
             where=file,
             hint=f"write the line `dimensions: [1, 5]`, with the true range, into {beside}",
         )
-
-
-def row_of(
-    folder: Path, classes: ClassMap, cells: Mapping[str, Any], known: set[str] | None
-) -> dict[str, Any]:
-    """One line as a row of the table.
-
-    Raises:
-        ValueError: A cell cannot be understood; says which.
-    """
-    if None in cells:
-        raise ValueError("more cells than columns")
-    text = {name: _text(cells.get(name)) for name in SCHEMA.names if name not in ("label_dist", *_NUMBERS)}
-    for name, cell in text.items():
-        if cell and not is_utf8(cell):
-            raise ValueError(f"`{name}` is not UTF-8: {cell}")
-    if text["audio"] is None:
-        raise ValueError("no audio file is named")
-    if known is not None and text["label"] is not None and text["label"] not in known:
-        raise ValueError(f"unknown label `{text['label']}`; declared: {', '.join(sorted(known))}")
-    audio = Path(os.path.normpath(folder / str(cells["audio"])))  # a file's name as it is
-    speaker = text["speaker"] or unknown_speaker(text["split"])
-    own = {name: text[name] for name in ("corpus",) if text[name] is not None}
-    return {
-        **{name: text[name] for name in ("gender", "split", "style", "text")},
-        **own,
-        "utt_id": text["utt_id"] or audio.stem,
-        "audio": str(audio),
-        "speaker": speaker,
-        "group": text["group"] or speaker,
-        "label": classes.of.get(text["label"] or ""),
-        "label_dist": _distribution(classes, cells.get("label_dist")),
-        **{name: _number(name, cells.get(name)) for name in _NUMBERS},
-    }
-
-
-def _text(cell: Any) -> str | None:
-    return None if cell is None else tidy(str(cell)) or None
-
-
-def _number(name: str, cell: Any) -> float | None:
-    try:
-        return number(None if cell is None else str(cell))
-    except ValueError:
-        raise ValueError(f"`{name}` is no number: {cell!r}") from None
-
-
-def _distribution(classes: ClassMap, cell: Any) -> dict[str, float] | None:
-    """Weights of the classes that have a label in the cell; None where none has."""
-    if cell is None or cell == "":
-        return None
-    try:
-        weights = json.loads(cell) if isinstance(cell, str) else dict(cell)
-        pairs = [(tidy(str(code)), float(weight)) for code, weight in weights.items()]
-    except (ValueError, TypeError, AttributeError):
-        raise ValueError(f"`label_dist` is no JSON object of weights: {cell!r}") from None
-    if not all(0 <= weight < float("inf") for _, weight in pairs):
-        raise ValueError(f"`label_dist` has a weight that is negative or not finite: {cell!r}")
-    merged: dict[str, float] = {}
-    for code, weight in pairs:
-        if code in classes.of:
-            merged[classes.of[code]] = merged.get(classes.of[code], 0.0) + weight
-    return merged or None
