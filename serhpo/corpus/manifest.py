@@ -8,6 +8,7 @@ optional and any of their cells may be empty; a column of another name is an err
 likely a misspelt one. ``utt_id`` is the file's stem and ``group`` the speaker where they are not given,
 paths count from the manifest's folder, ``label_dist`` is a JSON object, ``source`` is not read. Spaces
 around a cell do not count, nor whether letters are composed (Unicode NFC); only ``audio`` is taken as it is.
+What ``split`` may say is in :mod:`serhpo.corpus.splits`; only the protocol ``predefined`` asks.
 
 What the ratings mean must be said, beside the table in ``<its name>.yaml`` (Parquet written by
 ``serhpo corpus convert`` carries it inside):
