@@ -121,7 +121,7 @@ def audio_problem(path: Path) -> str | None:
         return "has a name that is not UTF-8"
     try:
         return _header(path, *_version(path)).problem
-    except (soundfile.LibsndfileError, OSError) as error:
+    except (soundfile.LibsndfileError, OSError, ValueError) as error:  # ValueError: a null in the name
         return _reason(path, error)
 
 

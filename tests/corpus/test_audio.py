@@ -229,6 +229,10 @@ def test_flac_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_audio(tmp_path / "a.flac"), sine(0.5), atol=1 / 16384)
 
 
+def test_a_name_no_file_can_have(tmp_path: Path) -> None:
+    assert audio_problem(tmp_path / "a\0.wav") == "does not exist"
+
+
 def test_a_name_that_is_not_utf8(tmp_path: Path, wav: Wav) -> None:
     path = wav(tmp_path / "caf\udce9.wav")
     with pytest.raises(AudioError, match="a name that is not UTF-8"):
