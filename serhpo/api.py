@@ -7,7 +7,7 @@ folder anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,17 +117,21 @@ class StudyView:
         kinds = dict.fromkeys(("name", "label", "meaning"), pa.string())
         return _table(rows, {**kinds, **dict.fromkeys(self.objectives, pa.float64())})
 
-    def evaluation(self, protocol: str | None = None) -> dict[str, Any] | None:
+    def evaluation(
+        self, protocol: str | None = None, folds: Collection[str] | None = None
+    ) -> dict[str, Any] | None:
         """What ``serhpo evaluate`` measured on test speakers of the study's own corpus; None before it did.
 
-        The document of ``serhpo evaluate --json``, of all trials and folds measured so far: ``rows`` with
-        their ``figures`` (``wa, ua, ccc``, …: ``value`` and its standard errors), ``level`` (what may be
-        claimed), ``configurations_compared``, paired ``comparisons``, and the ``published`` row where one
-        may stand beside.
+        The document of ``serhpo evaluate --json``, of all trials measured so far on the same folds: ``rows``
+        with their ``figures`` (``wa, ua, ccc``, …: ``value`` and its standard errors), ``level`` (what may be
+        claimed), ``configurations_compared``, paired ``comparisons``, the ``published`` row where one may
+        stand beside, and ``left_out``: what was measured, but not on all these folds.
 
         Args:
             protocol: How speakers were divided, where ``serhpo evaluate --protocol`` named it; without it
                 as the study itself divides them.
+            folds: Names of the folds, where trials were measured on different ones; without it the most
+                folds that a trial was measured on.
 
         Raises:
             StudyError: Predictions are gone or damaged.
@@ -135,8 +139,8 @@ class StudyView:
         from serhpo.evaluate import documents  # brings torch
 
         own = self._study.lock["corpus_digest"], protocol or self.settings.protocol.name
-        found = (one for one in documents(self._study) if (one["corpus_digest"], one["protocol"]) == own)
-        return next(found, None)
+        found = [one for one in documents(self._study) if (one["corpus_digest"], one["protocol"]) == own]
+        return next((one for one in found if folds is None or set(one["folds"]) == set(folds)), None)
 
     def hypervolume(self) -> float:
         """Of the front, in raw units above the objectives' reference point."""

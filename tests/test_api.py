@@ -126,3 +126,13 @@ def test_an_evaluation_is_the_document_of_all_that_was_measured(tmp_path):
     assert study.evaluation("leave_one_speaker_out")["protocol"] == "leave_one_speaker_out"
     assert {row["name"] for row in study.evaluation()["rows"]} >= {"trial 0", "trial 2", "class means"}
     assert study.evaluation()["corpus"] == "embedded"
+
+
+def test_trials_of_different_folds_are_asked_for_by_their_folds(tmp_path):
+    made = make_study(tmp_path / "s")
+    measured(made, request(trials=(0,), folds=("1",), seeds=1))
+    measured(made, request(trials=(2,), seeds=1))
+    study = serhpo.open_study(made.path)
+    assert [one["trial"] for one in study.evaluation()["left_out"]] == [0]
+    assert [row["trial"] for row in study.evaluation(folds=["1"])["rows"]][:2] == [0, 2]
+    assert study.evaluation(folds=["2"]) is None

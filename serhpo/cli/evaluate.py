@@ -90,7 +90,12 @@ def evaluate(
     done = document(opened, record, decision, target.tested)
     if not any(row["kind"] == "candidate" for row in done["rows"]):
         reasons = sorted({failure["reason"] for failure in done["failures"]})
-        raise NoCompleteTrialError("No training came to its end", where=opened.path, got="; ".join(reasons))
+        raise NoCompleteTrialError(
+            "No trial came to its end on all of these folds",
+            where=opened.path,
+            got="; ".join(reasons),
+            hint=f"serhpo report {opened.name} shows those that did" if done["left_out"] else None,
+        )
     if as_json:
         console.print_json(done)
     else:

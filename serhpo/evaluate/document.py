@@ -13,6 +13,7 @@ from serhpo.evaluate.jobs import Decision, Job
 from serhpo.evaluate.published import published
 from serhpo.evaluate.record import Record
 from serhpo.evaluate.rows import Row, baseline_rows, candidate_row, control_row
+from serhpo.evaluate.shown import fold_sets, left_out
 from serhpo.evaluate.summary import by_group, summarise
 from serhpo.study import SCHEMA_VERSION, Study
 from serhpo.study.baseline_names import BASELINES
@@ -34,9 +35,33 @@ def document(study: Study, record: Record, decision: Decision, tested: HeldOut) 
     Raises:
         StudyError: Predictions are gone or damaged.
     """
-    shown = decision.shown
-    folds = [fold for fold in tested.speakers if any(job.fold == fold for job in shown)]
-    rows = _rows(record, decision, folds)
+    folds = [fold for fold in tested.speakers if any(job.fold == fold for job in decision.shown)]
+    return _document(study, record, decision.shown, folds, tested)
+
+
+def documents(study: Study) -> list[dict[str, Any]]:
+    """Everything that was measured: by corpus and protocol, a document for each set of folds.
+
+    Every candidate stands in one with all the folds it was measured on, and beside it all others that have
+    these folds, too. Of each corpus and protocol the document of the most folds comes first.
+
+    Raises:
+        StudyError: The record or its predictions are gone or damaged.
+    """
+    record = Record(study)
+    found = []
+    for tested in {reading.tested.key: reading.tested for reading in record.readings}.values():
+        jobs = [j for reading in record.readings for j in reading.jobs if j.tested == tested.key]
+        shown = [job for job in jobs if job.id in record.results]
+        sets = fold_sets(record, shown, tested.speakers)
+        found += [_document(study, record, shown, folds, tested) for folds in sets]
+    return found
+
+
+def _document(
+    study: Study, record: Record, shown: Sequence[Job], folds: Sequence[str], tested: HeldOut
+) -> dict[str, Any]:
+    rows = _rows(record, shown, folds)
     candidates = [row for row in rows if row.kind == "candidate"]
     readings = record.sharing(tested)
     compared = {job.trial for reading in readings for job in reading.jobs if job.variant == "joint"}
@@ -50,7 +75,7 @@ def document(study: Study, record: Record, decision: Decision, tested: HeldOut) 
         "protocol": tested.protocol,
         "level": tested.level,
         "configuration_selected_on_these_speakers": tested.selected,
-        "folds": folds,
+        "folds": list(folds),
         "folds_of_protocol": len(tested.speakers),
         "test_speakers": speakers,
         "test_utterances": len(set(utterances.utterances.tolist())) if utterances else 0,
@@ -68,29 +93,13 @@ def document(study: Study, record: Record, decision: Decision, tested: HeldOut) 
             "between_candidates": [asdict(c) for c in _between(candidates)],
             "with_references": [asdict(c) for c in _with_references(candidates, rows)],
         },
+        "left_out": left_out(record, shown, folds),
         "failures": _failures(record, shown),
         "predictions": str(study.path / EVALUATIONS),
     }
 
 
-def documents(study: Study) -> list[dict[str, Any]]:
-    """Everything that was measured, a document for each corpus and protocol; what is unfinished is left out.
-
-    Raises:
-        StudyError: The record or its predictions are gone or damaged.
-    """
-    record = Record(study)
-    found = []
-    for tested in {reading.tested.key: reading.tested for reading in record.readings}.values():
-        jobs = tuple(j for reading in record.readings for j in reading.jobs if j.tested == tested.key)
-        shown = tuple(job for job in jobs if job.id in record.results)
-        if any(job.variant == "joint" for job in shown):
-            found.append(document(study, record, Decision(shown, None, {}), tested))
-    return [one for one in found if any(row["kind"] == "candidate" for row in one["rows"])]
-
-
-def _rows(record: Record, decision: Decision, folds: Sequence[str]) -> list[Row]:
-    shown = decision.shown
+def _rows(record: Record, shown: Sequence[Job], folds: Sequence[str]) -> list[Row]:
     trials = dict.fromkeys(job.trial for job in shown if job.variant == "joint")
     rows = [
         candidate_row(record, t, [j for j in shown if (j.trial, j.variant) == (t, "joint")], folds)

@@ -15,6 +15,7 @@ from serhpo.corpus.table import DIMENSIONS
 from serhpo.evaluate.figures import OF_CLASSES, OF_DIMENSIONS
 from serhpo.evaluate.jobs import Job, Variant
 from serhpo.evaluate.record import Record
+from serhpo.evaluate.shown import finished
 from serhpo.study.baseline_names import BASELINES
 from serhpo.training.sums import terms
 
@@ -151,10 +152,7 @@ def _labelled(tested: Utterances) -> Utterances:
 
 
 def _row(record: Record, name: str, kind: Kind, jobs: Sequence[Job], folds: Sequence[str]) -> Row | None:
-    by_seed: dict[int, dict[str, Job]] = {}
-    for job in jobs:
-        if record.results.get(job.id, {}).get("kind") == "result":
-            by_seed.setdefault(job.seed, {})[job.fold] = job
+    by_seed = {seed: by_fold for (_, _, seed), by_fold in finished(record, jobs).items()}
     seeds = tuple(seed for seed, found in sorted(by_seed.items()) if set(folds) <= found.keys())
     if not seeds:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serhpo.text import counted
@@ -18,18 +18,25 @@ TITLES = {
 }
 """Headings of figures; a dimension's is that of its CCC."""
 
+_NAMED = 6
+"""Folds that a sentence names."""
+
 
 def level(document: Mapping[str, Any]) -> str:
     """Corpus, protocol and what may be claimed: stands with every table."""
     seeds = max((len(row["seeds"]) for row in document["rows"]), default=0)
-    folds, of = len(document["folds"]), document["folds_of_protocol"]
-    part = f"{folds} of {of} folds" if folds < of else counted(folds, "fold")
     corpus, protocol, claim = (document[name] for name in ("corpus", "protocol", "level"))
-    return f"{corpus}, {protocol}: {claim}; {part}, {counted(seeds, 'seed')}"
+    return f"{corpus}, {protocol}: {claim}; {folds(document)}, {counted(seeds, 'seed')}"
+
+
+def folds(document: Mapping[str, Any]) -> str:
+    """How many folds were measured, by name where there are more of them."""
+    names, of = document["folds"], document["folds_of_protocol"]
+    return f"{len(names)} of {of} folds ({_some(names)})" if len(names) < of else counted(of, "fold")
 
 
 def notes(document: Mapping[str, Any]) -> list[str]:
-    """Who was heard how often, what ± means, where rows come from, what failed."""
+    """Who was heard how often, what ± means, where rows come from, what is not in them, what failed."""
     compared = document["configurations_compared"]
     chosen = document["configuration_selected_on_these_speakers"]
     said = [
@@ -51,12 +58,25 @@ def notes(document: Mapping[str, Any]) -> list[str]:
         said.append("λ=1: the same configuration trained for classes only; λ=0: for dimensions only.")
     if published := document["published"]:
         said.append(f"{published['name']}: {published['source']}")
+    for one in document["left_out"]:
+        said.append(
+            f"trial {one['trial']} ({one['variant']}), {_seeds(one['seeds'])}: measured, but not in these "
+            f"tables, without a result for {_some(one['missing'])}."
+        )
     for failure in document["failures"]:
         said.append(
             f"trial {failure['trial']} ({failure['variant']}), seed {failure['seed']}, {failure['fold']} "
             f"failed: {failure['reason']}"
         )
     return said
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
+
+
+def _seeds(numbers: Sequence[int]) -> str:
+    return f"{'seed' if len(numbers) == 1 else 'seeds'} {', '.join(map(str, numbers))}"
 
 
 def exchanged(comparisons: list[Mapping[str, Any]]) -> str:

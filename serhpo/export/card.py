@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from serhpo.corpus.table import Corpus
 from serhpo.errors import StudyError
-from serhpo.evaluate import documents
+from serhpo.evaluate import documents, words
 from serhpo.pareto import figure
 from serhpo.study.baseline_names import BASELINES
 from serhpo.text import counted
@@ -97,16 +97,17 @@ def _on_test_speakers(study: Study, number: int) -> list[str]:
         found = documents(study)
     except StudyError as error:
         return [f"What was measured on test speakers cannot be read: {error.what}.", ""]
-    lines = []
-    for one in found:
+    lines, told = [], set[tuple[str, str, str]]()
+    for one in found:  # of one corpus and protocol, the most folds first
+        measured = {(one["corpus"], one["protocol"], fold) for fold in one["folds"]}
         for row in one["rows"]:
-            if (row["kind"], row["trial"]) == ("candidate", number):
+            if (row["kind"], row["trial"]) == ("candidate", number) and not measured <= told:
+                told |= measured
                 seeds = counted(len(row["seeds"]), "seed")
-                folds = f"{len(one['folds'])} of {one['folds_of_protocol']} folds"
                 lines += [
                     f"### Test speakers of {one['corpus']}, `{one['protocol']}`",
                     "",
-                    f"{one['level'][0].upper()}{one['level'][1:]}; {folds}, {seeds}. "
+                    f"{one['level'][0].upper()}{one['level'][1:]}; {words.folds(one)}, {seeds}. "
                     "Networks of this configuration, trained anew.",
                     "",
                     "| test | value | standard error |",

@@ -119,28 +119,32 @@ def test_whoever_may_read_the_settings_may_read_the_weights(exported: Path) -> N
 def test_the_card_has_what_was_measured_on_test_speakers(
     finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [
-        {"kind": kind, "trial": trial, "seeds": [0], "figures": {"ua": {"value": value, "se": 0.012}}}
-        for kind, trial, value in (
-            ("candidate", 1, 0.111),
-            ("candidate", 0, 0.222),
-            ("baseline", None, 0.333),
-        )
+    def measured(folds: list[str], *rows: tuple[str, int | None, float]) -> dict:
+        return {
+            "corpus": "x",
+            "protocol": "holdout",
+            "level": "never heard",
+            "folds": folds,
+            "folds_of_protocol": 3,
+            "rows": [
+                {"kind": kind, "trial": trial, "seeds": [0], "figures": {"ua": {"value": value, "se": 0.012}}}
+                for kind, trial, value in rows
+            ],
+        }
+
+    documents = [
+        measured(["1", "2", "3"], ("candidate", 1, 0.111)),
+        measured(["1", "2"], ("candidate", 1, 0.111), ("candidate", 0, 0.222), ("baseline", None, 0.333)),
+        measured(["1"], ("candidate", 0, 0.444)),
     ]
-    one = {
-        "corpus": "x",
-        "protocol": "holdout",
-        "level": "never heard",
-        "folds": ["1"],
-        "folds_of_protocol": 2,
-    }
-    monkeypatch.setattr(card, "documents", lambda study: [{**one, "rows": rows}])
+    monkeypatch.setattr(card, "documents", lambda study: documents)
     export_trial(finished.study, 0, tmp_path / "model")
     text = (tmp_path / "model" / "README.md").read_text()
-    assert "Never heard; 1 of 2 folds, 1 seed." in text
+    assert "Never heard; 2 of 3 folds (1, 2), 1 seed." in text
     assert "| UA | 0.222 | 0.012 |" in text
     assert "0.111" not in text
     assert "0.333" not in text
+    assert "0.444" not in text  # a part of what stands there
 
     def damaged(study: Study) -> None:
         raise StudyError("The record is damaged")
