@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Column, Table
 
 from serhpo.cli import console, scatter
 from serhpo.cli.console import StudyArgument
+from serhpo.cli.front_rows import print_rows
 from serhpo.cli.launched import OnOption, run_there
 
 if TYPE_CHECKING:
     from serhpo.study import Study, TrialRecord
     from serhpo.study.choice import Choice
-
-TIES_SHOWN = 5
-"""Rows of ties in the table; ``--json`` has them all."""
 
 
 def front(
@@ -103,7 +97,7 @@ def print_front(study: Study, as_json: bool, pick: str | None = None) -> None:
     if as_json:
         console.print_json(document)
         return
-    console.out.print(_table(study, document))
+    print_rows(study.name, document)
     if console.out.width >= scatter.NARROWEST:
         ascii_only = not scatter.can_draw(console.out.encoding)
         first, second = (metric.upper() for metric in document["objectives"][:2])
@@ -119,35 +113,6 @@ def print_front(study: Study, as_json: bool, pick: str | None = None) -> None:
     if document["picked"]:
         choice = document["picked"]
         console.out.print(f"[bold]trial {choice['number']}[/]: {choice['why']}")
-
-
-def _table(study: Study, document: dict[str, Any]) -> Table:
-    from serhpo.study.baseline_names import BASELINES
-
-    names = [metric.upper() for metric in document["objectives"]]
-    settings = Column("settings", overflow="fold")  # a value cut short says nothing
-    table = Table("trial", "epoch", *names, settings, title=escape(f"Pareto front of {study.name}"))
-    for row in document["front"]:
-        table.add_row(*_cells(row, document, " (knee)" if row["number"] == document["knee"] else ""))
-    for row in document["ties"][:TIES_SHOWN]:
-        table.add_row(*_cells(row, document, " (tie)"), style="dim")
-    if len(document["ties"]) > TIES_SHOWN:
-        table.add_row(f"+{len(document['ties']) - TIES_SHOWN} ties", style="dim")
-    for name, baseline in BASELINES.items():
-        if row := (document["baselines"] or {}).get(name):
-            values = [_figure(m, row.get(m), row.get(f"se_{m}")) for m in document["objectives"]]
-            table.add_row(
-                "", "", *values, console.spelled(f"{baseline.label}: {baseline.meaning}"), style="dim"
-            )
-    return table
-
-
-def _cells(row: dict[str, Any], document: dict[str, Any], note: str) -> list[str]:
-    values, errors = row["values"], row["standard_errors"]
-    names = _brief(row["params"])
-    params = ", ".join(f"{names[key]}={_short(value)}" for key, value in row["params"].items())
-    figures = [_figure(metric, values[metric], errors.get(metric)) for metric in document["objectives"]]
-    return [f"{row['number']}{note}", str(row["epoch"]), *figures, escape(params)]
 
 
 def _points(study: Study, document: dict[str, Any]) -> list[scatter.Point]:
@@ -189,22 +154,3 @@ def summary_line(study: Study) -> str:
         f"({method(len(speakers))}). Measured on validation speakers, on whom the configurations were "
         f"chosen too; {study.settings.claim}."
     )
-
-
-def _figure(metric: str, value: float | None, error: float | None = None) -> str:
-    from serhpo.pareto import figure
-
-    if value is None:
-        return console.spelled("–")
-    return figure(metric, value) if error is None else console.spelled(f"{value:.3f} ± {error:.3f}")
-
-
-def _brief(keys: Iterable[str]) -> dict[str, str]:
-    """Names of parameters without their group, ``weighting`` for ``weighting.name``, where that is enough."""
-    brief = {key: key.removesuffix(".name").rpartition(".")[2] for key in keys}
-    many = Counter(brief.values())
-    return {key: name if many[name] == 1 else key for key, name in brief.items()}
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,10 +1,13 @@
+import io
 import os
 import subprocess
 from dataclasses import replace
 
 import pytest
 
-from serhpo.cli.front import _brief
+from serhpo.cli import console
+from serhpo.cli.front import front_document
+from serhpo.cli.front_rows import brief, print_rows
 from tests.conftest import COMMAND, environment
 from tests.fakes import FakeTrial, make_study
 
@@ -42,7 +45,7 @@ def test_the_table_names_knee_ties_bias_and_choice(serhpo, study):
 
 def test_values_of_settings_stay_whole_on_a_narrow_terminal(home):
     params = {"weighting.name": "uncertainty", "optimiser.lr": 0.000718, "a.width": 32, "b.width": 48}
-    shown = _brief(params)
+    shown = brief(params)
     assert list(shown.values()) == ["weighting", "lr", "a.width", "b.width"]
 
     make_study(home / "studies" / "demo", [FakeTrial("COMPLETE", [(0.5, 0.4)], {"streams": "mfcc+waveform"})])
@@ -50,8 +53,33 @@ def test_values_of_settings_stay_whole_on_a_narrow_terminal(home):
     done = subprocess.run(
         [*COMMAND, "front", "demo"], capture_output=True, text=True, env=variables, timeout=60
     )
-    assert "streams=mf" in done.stdout
+    assert "streams=mfcc+waveform" in done.stdout
     assert "…" not in done.stdout
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 120])
+def test_no_figure_is_cut_on_any_terminal(home, monkeypatch, width):
+    sizes = (2_000_000, 1_234_567, 300_000, 40_000, 10_000)
+    trials = [replace(trial, parameters=size) for trial, size in zip(TRIALS, sizes, strict=True)]
+    study = make_study(home / "studies" / "sized", trials, epochs=1)
+    document = front_document(study)
+    file = io.StringIO()
+    out = console._Console(file=file, width=width, highlight=False, soft_wrap=True)
+    monkeypatch.setattr(console, "out", out)
+    print_rows("sized", document)
+
+    text = file.getvalue()
+    words = " ".join(text.replace("│", " ").split())
+    for row in document["front"]:
+        for metric in ("ua", "ccc"):  # neither cut nor on two lines
+            shown = f"{row['values'][metric]:.3f} ± {row['standard_errors'][metric]:.3f}"
+            assert shown in text
+        assert f"{row['values']['parameters']:,.0f}" in words
+        assert f"streams={row['params']['streams']}" in words
+    for name in ("(knee)", "class means: mean ratings"):
+        assert name in words
+    assert ("│" in text) == (width > 80)
+    assert max(map(len, text.splitlines())) <= width
 
 
 @pytest.mark.parametrize("wish", ["best", ""])
