@@ -81,7 +81,7 @@ def predict(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: console.JsonOption = False,
 ) -> None:
-    """Emotion and valence, arousal, dominance of recordings. A broken one is named, the others are done."""
+    """Emotion and rated dimensions of recordings. A broken one is named, the others are done."""
     from serhpo.export import EmotionModel
 
     if not (model / "config.json").is_file():

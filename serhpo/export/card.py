@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from serhpo.study import Study, TrialRecord
 
 _LIMITS = """\
-- An emotion category and three ratings describe how listeners judged acted or found speech, not what a
+- An emotion category and ratings describe how listeners judged acted or found speech, not what a
   person feels. Do not decide about people with it.
 - Figures are from one corpus: other speakers, languages, microphones and rooms will be harder.
 - The licence of the corpus holds for what is made from it: whether weights may be passed on is for its owner
@@ -41,7 +41,8 @@ def model_card(study: Study, trial: TrialRecord, corpus: Corpus, settings: Model
     counts = corpus.summary()
     complete = sum(other.state == "COMPLETE" for other in study.trials())
     low_high = settings.dimensions
-    ratings = "no ratings" if low_high is None else f"ratings from {low_high[0]:g} to {low_high[1]:g}"
+    rated = ", ".join(settings.rated)
+    ratings = "no ratings" if low_high is None else f"{rated} from {low_high[0]:g} to {low_high[1]:g}"
     baselines = [
         f"| {BASELINES[name].label} | {_figure(row.get('ua'))} | {_figure(row.get('ccc'))} |"
         for name, row in (study.baselines() or {}).items()
@@ -55,7 +56,7 @@ def model_card(study: Study, trial: TrialRecord, corpus: Corpus, settings: Model
             "tags: [speech-emotion-recognition]",
             "---",
             "",
-            f"# Speech emotion: {', '.join(settings.classes)}, and valence, arousal, dominance",
+            f"# Speech emotion: {', '.join(settings.classes)}" + (f", and {rated}" if rated else ""),
             "",
             f"Trial {trial.number} of the study `{study.name}` at epoch {trial.epoch}, exported by serhpo "
             f"{settings.serhpo}: {len(settings.folds)} networks, one a fold, whose answers are averaged.",

@@ -29,7 +29,7 @@ from serhpo.training.config import TrialConfig
 from serhpo.training.data import in_range
 from serhpo.training.networks import fold_networks
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, SETTINGS, CARD, GRAPH = "model.safetensors", "config.json", "README.md", "model.onnx"
 
 
@@ -42,6 +42,8 @@ class ModelSettings(Config):
         trial: Model, features and training of the trial.
         classes: Emotion classes, in the order of the network's outputs.
         dimensions: Range of the corpus' ratings, in whose unit predictions are given.
+        rated: Those of valence, arousal and dominance that every network was trained for; of the others
+            nothing is said. Folders of format 1 do not tell and say all three.
         folds: Speakers that each network was *not* trained on but chosen by.
         origin: Study, trial, epoch, corpus and protocol, for the record.
     """
@@ -51,6 +53,7 @@ class ModelSettings(Config):
     trial: TrialConfig
     classes: tuple[str, ...]
     dimensions: tuple[float, float] | None
+    rated: tuple[str, ...] = DIMENSIONS
     folds: tuple[tuple[str, ...], ...]
     origin: dict[str, Any] = Field(default_factory=dict)
 
@@ -63,8 +66,8 @@ class Prediction:
         audio: The recording.
         emotion: The likeliest class.
         probabilities: Of every class; the mean over the folds' networks.
-        ratings: Valence, arousal and dominance in the unit of the corpus the model was trained on, not
-            clipped to its range; empty where the corpus has no ratings.
+        ratings: Valence, arousal and dominance, as far as rated in the corpus the model was trained on, in
+            its unit and not clipped to its range.
     """
 
     audio: str
@@ -91,6 +94,7 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, settings: ModelSettings, tensors: dict[str, Tensor], card: str = "") -> None:
         self.settings, self.card = settings, card
+        self._rated = [index for index, name in enumerate(DIMENSIONS) if name in settings.rated]
         folds, classes = len(settings.folds), len(settings.classes)
         self._networks = fold_networks(settings.trial, classes, folds, tensors)
 
@@ -113,13 +117,13 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
         return self._prediction(audio, answers), mean(looks)
 
     def _prediction(self, audio: Path | str, answers: Sequence[JointOutput]) -> Prediction:
-        log_probabilities, dimensions = _side_by_side(answers)
+        log_probabilities, dimensions = self._side_by_side(answers)
         probabilities = log_probabilities.exp().mean(dim=0).tolist()
         ratings = {}
         if self.settings.dimensions is not None:
             low, high = self.settings.dimensions
             middle = in_range(dimensions.mean(dim=0), low, high)
-            ratings = dict(zip(DIMENSIONS, middle.tolist(), strict=True))
+            ratings = dict(zip((DIMENSIONS[index] for index in self._rated), middle.tolist(), strict=True))
         by_class = dict(zip(self.settings.classes, probabilities, strict=True))
         return Prediction(str(audio), max(by_class, key=by_class.__getitem__), by_class, ratings)
 
@@ -129,13 +133,19 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
         """What each fold's network says about a recording, or a part of it in seconds.
 
         Returns:
-            Log-probabilities ``[F, K]``, and valence, arousal, dominance ``[F, 3]`` with the corpus'
-            range as −1 … 1.
+            Log-probabilities ``[F, K]``, and the rated ones of valence, arousal, dominance ``[F, D]`` with
+            the corpus' range as −1 … 1.
 
         Raises:
             AudioError: It cannot be read.
         """
-        return _side_by_side(self._answers(read_audio(audio, start, end)))
+        return self._side_by_side(self._answers(read_audio(audio, start, end)))
+
+    def _side_by_side(self, answers: Sequence[JointOutput]) -> tuple[Tensor, Tensor]:
+        """Log-probabilities ``[F, K]`` and rated dimensions ``[F, D]`` of all networks."""
+        logits = torch.cat([answer.logits for answer in answers])
+        dimensions = torch.cat([answer.dimensions for answer in answers])
+        return logits.log_softmax(dim=1), dimensions[:, self._rated]
 
     @torch.inference_mode()
     def _answers(self, samples: NDArray[np.float32], explain: bool = False) -> list[JointOutput]:
@@ -161,7 +171,7 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
 
         require_onnx(self.settings.trial)
         scale = self.settings.dimensions or (-1.0, 1.0)
-        write_graph(Graph(self._networks, self.settings.trial, scale), path)
+        write_graph(Graph(self._networks, self.settings.trial, scale, self._rated), path)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         tensors = {
@@ -196,16 +206,11 @@ class EmotionModel(ModelHubMixin):  # type: ignore[misc, unused-ignore]
                 allowed=f"{FORMAT} or older",
                 hint="upgrade serhpo",
             )
-        settings = parse(ModelSettings, data, folder / SETTINGS)
+        # Saved again, it is of this format.
+        settings = parse(ModelSettings, {**data, "format": FORMAT}, folder / SETTINGS)
         try:
             tensors = load_file(folder / WEIGHTS)
         except (OSError, SafetensorError) as error:
             raise ConfigError(f"The weights cannot be read: {error}", where=folder / WEIGHTS) from error
         card = folder / CARD
         return cls(settings, tensors, card.read_text(encoding="utf-8") if card.is_file() else "")
-
-
-def _side_by_side(answers: Sequence[JointOutput]) -> tuple[Tensor, Tensor]:
-    """Log-probabilities ``[F, K]`` and dimensions ``[F, 3]`` of all networks."""
-    logits = torch.cat([answer.logits for answer in answers])
-    return logits.log_softmax(dim=1), torch.cat([answer.dimensions for answer in answers])

@@ -1,9 +1,9 @@
 """An exported model as one ONNX graph, for programs without Python or torch.
 
 Inputs are the features of each stream, named after it, ``[1, frames, channels]`` float32 as the extractors of
-``config.json`` give them; outputs ``probabilities`` ``[classes]`` and ``ratings`` ``[3]`` (valence, arousal,
-dominance in the corpus' unit), both the mean over the folds' networks. The graph takes utterances of any
-length, one at a time.
+``config.json`` give them; outputs ``probabilities`` ``[classes]`` and ``ratings`` ``[rated]`` (the dimensions
+that ``config.json`` names, in the corpus' unit), both the mean over the folds' networks. The graph takes
+utterances of any length, one at a time.
 """
 
 from __future__ import annotations
@@ -70,24 +70,30 @@ class Graph(nn.Module):
         networks: One a fold.
         trial: What they are.
         scale: Lowest and highest rating of the corpus.
+        rated: Places of the dimensions that it answers for.
     """
 
     def __init__(
-        self, networks: Sequence[JointModel], trial: TrialConfig, scale: tuple[float, float]
+        self,
+        networks: Sequence[JointModel],
+        trial: TrialConfig,
+        scale: tuple[float, float],
+        rated: Sequence[int],
     ) -> None:
         super().__init__()
         self.networks, self.streams = nn.ModuleList(networks), trial.streams
         self._features = [trial.features[stream] for stream in trial.streams]
         self._low, self._high = scale
+        self._rated = list(rated)
 
     def forward(self, *features: Tensor) -> tuple[Tensor, Tensor]:
-        """``[1, T, C]`` of each stream to probabilities ``[K]`` and ratings ``[3]``."""
+        """``[1, T, C]`` of each stream to probabilities ``[K]`` and ratings ``[D]``."""
         batch = dict(zip(self.streams, features, strict=True))
         lengths = {name: torch.ones(1, dtype=torch.int64) * x.shape[1] for name, x in batch.items()}
         answers = [network(batch, lengths) for network in self.networks]
         probabilities = torch.cat([answer.logits for answer in answers]).softmax(dim=1).mean(dim=0)
         dimensions = torch.cat([answer.dimensions for answer in answers]).mean(dim=0)
-        return probabilities, in_range(dimensions, self._low, self._high)
+        return probabilities, in_range(dimensions[self._rated], self._low, self._high)
 
     def noise(self, seconds: float) -> tuple[Tensor, ...]:
         """Features of an utterance of so many seconds that nobody spoke."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from serhpo import __version__
 from serhpo.config import parse
+from serhpo.corpus.table import DIMENSIONS, Corpus
 from serhpo.errors import SerhpoError, StorageError, StudyError, UsageError
 from serhpo.export.card import model_card
 from serhpo.export.model import GRAPH, EmotionModel, ModelSettings
@@ -58,6 +60,7 @@ def export_trial(study: Study, number: int, out: Path, onnx: bool = False) -> Em
         trial=parse(TrialConfig, state["config"], folder),
         classes=tuple(state["classes"]),
         dimensions=corpus.scheme.dimensions,
+        rated=_rated(corpus, state["speakers"]),
         folds=tuple(tuple(fold["validation"]) for fold in state["speakers"]),
         origin={
             "study": study.name,
@@ -79,3 +82,15 @@ def export_trial(study: Study, number: int, out: Path, onnx: bool = False) -> Em
         shutil.rmtree(out, ignore_errors=True)
         raise StorageError.from_os_error(error, out) if isinstance(error, OSError) else error from error
     return model
+
+
+def _rated(corpus: Corpus, folds: Iterable[Mapping[str, list[str]]]) -> tuple[str, ...]:
+    """Dimensions of which every fold has training speakers with ratings: the others no loss has touched."""
+    heard = [set(fold["train"]) for fold in folds]
+    found = []
+    for name in DIMENSIONS:
+        rows = zip(corpus.column("speaker"), corpus.column(name), strict=True)
+        speakers = {speaker for speaker, value in rows if value is not None}
+        if all(speakers & trained for trained in heard):
+            found.append(name)
+    return tuple(found)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
+import torch
 
 from serhpo.corpus import read_corpus
 from serhpo.corpus.table import Corpus
 from serhpo.errors import AudioError, ConfigError, StudyError, UsageError
-from serhpo.export import EmotionModel, card, export_trial
+from serhpo.export import EmotionModel, card, export_trial, trial
+from serhpo.export.onnx import Graph
 from serhpo.study import Study
-from serhpo.training.checkpoint import load_predictions
+from serhpo.training.checkpoint import load_predictions, read_checkpoint
 from tests.conftest import Done
 from tests.trained import trained_study
 
@@ -154,6 +159,39 @@ def test_the_card_has_what_was_measured_on_test_speakers(
     assert "cannot be read: The record is damaged." in (tmp_path / "other" / "README.md").read_text()
 
 
+def test_of_a_dimension_that_nobody_rated_nothing_is_said(
+    finished: Finished, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = set(read_checkpoint(finished.study.trial_folder(0) / "best")[0]["speakers"][0]["train"])
+    rows = finished.corpus.table.to_pylist()
+    kept = [row if row["speaker"] in first else {**row, "dominance": None} for row in rows]
+    table = pa.Table.from_pylist(kept, finished.corpus.table.schema)  # one fold's network has heard of it
+    corpus = dataclasses.replace(finished.corpus, table=table)
+    monkeypatch.setattr(trial, "study_corpus", lambda study: corpus)
+    export_trial(finished.study, 0, tmp_path / "model")
+
+    audio = Path(corpus.column("audio")[0])
+    whole, part = (EmotionModel.from_pretrained(str(folder)) for folder in (exported, tmp_path / "model"))
+    ratings = whole.predict(audio).ratings
+    assert part.predict(audio).ratings == {name: ratings[name] for name in ("valence", "arousal")}
+    assert torch.equal(part.outputs(audio)[1], whole.outputs(audio)[1][:, :2])
+    graph = Graph(part._networks, part.settings.trial, (1.0, 5.0), part._rated)
+    assert graph(*graph.noise(0.1))[1].shape == (2,)
+    told = (tmp_path / "model" / "README.md").read_text()
+    assert "sad, and valence, arousal\n" in told
+    assert "; valence, arousal from 1 to 5." in told
+
+
+def test_a_folder_of_the_first_format_says_all_three(exported: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported, tmp_path / "old")
+    config = tmp_path / "old" / "config.json"
+    settings = json.loads(config.read_text())
+    assert settings.pop("rated") == ["valence", "arousal", "dominance"]
+    config.write_text(json.dumps(settings | {"format": 1}))
+    model = EmotionModel.from_pretrained(str(tmp_path / "old"))
+    assert model.settings == EmotionModel.from_pretrained(str(exported)).settings
+
+
 def test_saved_again_it_is_the_same(exported: Path, tmp_path: Path) -> None:
     EmotionModel.from_pretrained(str(exported)).save_pretrained(tmp_path / "again")
     for name in ("README.md", "config.json", "model.safetensors"):
@@ -194,7 +232,7 @@ def test_weights_that_are_gone_are_told(finished: Finished, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format": 1', '"format": 2', "newer serhpo"),
+        ('"format": 2', '"format": 3', "newer serhpo"),
         ('"width": 16', '"width": 24', "not those of the configuration"),
         ('"classes"', '"sorts"', "config.json"),
     ],

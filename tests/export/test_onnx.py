@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from serhpo.cache.shard import SCALE, encode
 from serhpo.corpus import read_corpus
 from serhpo.corpus.audio import read_audio
 from serhpo.errors import ConfigError
-from serhpo.export import EmotionModel, export_trial, onnx
+from serhpo.export import EmotionModel, export_trial, onnx, trial
 from serhpo.export.onnx import Graph, require_onnx
 from serhpo.training.config import TrialConfig
 from tests.trained import trained_study
@@ -25,7 +27,12 @@ pytestmark = pytest.mark.slow
 def exported(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for package in onnx._PACKAGES:
         pytest.importorskip(package, reason="serhpo[onnx]")
-    with trained_study(small_corpus, tmp_path_factory.mktemp("home")) as study:
+    whole = read_corpus(small_corpus)
+    rows = [{**row, "dominance": None} for row in whole.table.to_pylist()]
+    corpus = replace(whole, table=pa.Table.from_pylist(rows, whole.table.schema))
+    home = tmp_path_factory.mktemp("home")
+    with trained_study(small_corpus, home) as study, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "study_corpus", lambda study: corpus)  # its graph has two ratings
         out = tmp_path_factory.mktemp("exported") / "model"
         export_trial(study, 0, out, onnx=True)
         yield out
@@ -46,6 +53,7 @@ def test_onnx_runtime_answers_as_torch_does(exported: Path, small_corpus: Path) 
             features[name] = stored.astype(np.float32)[None] * np.float32(SCALE[extractor.storage])
         probabilities, ratings = session.run(None, features)
         told = model.predict(audio)
+        assert list(told.ratings) == ["valence", "arousal"]
         np.testing.assert_allclose(probabilities, list(told.probabilities.values()), atol=1e-4)
         np.testing.assert_allclose(ratings, list(told.ratings.values()), atol=4e-4)
 
@@ -63,7 +71,7 @@ def test_a_graph_that_answers_differently_leaves_nothing(
 
 def test_a_graph_of_other_weights_is_not_taken_for_the_same(exported: Path) -> None:
     model = EmotionModel.from_pretrained(str(exported))
-    graph = Graph(model._networks, model.settings.trial, (1.0, 5.0))
+    graph = Graph(model._networks, model.settings.trial, (1.0, 5.0), model._rated)
     graph.require_same(exported / "model.onnx")
     with torch.no_grad():
         model._networks[1].class_head.bias += torch.tensor([0.01, 0, 0, 0])
