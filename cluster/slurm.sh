@@ -25,7 +25,7 @@ trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=600 RAY_USAGE_STATS_ENABLED=0
 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-port=$((20000 + SLURM_JOB_ID % 20000))          # of this job alone; a node with another Ray is refused: #SBATCH --exclusive
+port=$((20000 + SLURM_JOB_ID % 20000))          # of this job alone; a node with another Ray is refused: sbatch --exclusive
 
 # Starts Ray on every node and the search on the first; all of it ends with the search. Where Slurm ends it
 # first, at the end of its time, nothing is lost: every epoch was written when it was done.

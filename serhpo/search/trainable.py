@@ -132,11 +132,14 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]
         except OSError as error:
             raise StorageError.from_os_error(error, self._folder) from error
         self._unsent = ["config.json"]
-        training = self._context.training(self._config, self._job["seed"], self._stores)
+        training = self._fresh_training()
         # Whatever else goes wrong tells of the disk or of the version, and leaves the checkpoint alone.
         with suppress(UnusableCheckpointError):
             training.load(self._folder / "last")
         return training
+
+    def _fresh_training(self) -> TrialTraining:
+        return self._context.training(self._config, self._job["seed"], self._stores)
 
     def _send(self, store: StudyStore) -> None:
         for name in self._unsent:
