@@ -116,22 +116,20 @@ def _writable() -> None:
         )
 
 
-def _storable(storage: str) -> bool:
+def _storable(storage: str) -> None:
     """Make sure that a study can be kept on a store."""
     from serhpo.study.store import StudyStore, require_new_there
 
     require_new_there(StudyStore(storage, f".check-{os.getpid()}"))
-    return True
 
 
-def _fits(settings: SearchSettings) -> bool:
+def _fits(settings: SearchSettings) -> None:
     """Make sure that this machine has what a trial asks for."""
     from serhpo.cluster import this_machine
     from serhpo.search.machines import share_of
 
     share = share_of(settings)
     this_machine(share).require(share)
-    return True
 
 
 def _tell(findings: list[str], errors: list[SerhpoError], as_json: bool) -> None:

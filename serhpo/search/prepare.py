@@ -28,6 +28,7 @@ from serhpo.search.lock import Shards, feature_keys, lock_of
 from serhpo.search.rungs import rung_levels
 from serhpo.search.space import Space, load_space_data
 from serhpo.study import Study, StudySettings, new_study, studies_folder
+from serhpo.study.corpus import require_unchanged
 from serhpo.study.store import StudyStore
 
 
@@ -122,15 +123,7 @@ def reopen(study: Study) -> Plan:
     space = load_space_data(read_yaml(study.path / "space.yaml"), study.path / "space.yaml")
     corpus = read_corpus(Path(study.settings.corpus), study.settings.reading)
     plan = make_plan(space, study.settings.space, corpus)
-    locked = study.lock["corpus_digest"]
-    if plan.corpus.digest != locked:
-        raise StudyError(
-            "The corpus has changed since the study was made; its trials could not be compared any more",
-            where=plan.corpus.root,
-            got=plan.corpus.digest,
-            allowed=locked,
-            hint="bring back the old labels and audio, or start a new study",
-        )
+    require_unchanged(study, plan.corpus)
     keys = feature_keys(space)
     if study.lock.get("features", keys) != keys:  # a study made by an older version has no such entry
         raise StudyError(

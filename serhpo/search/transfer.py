@@ -50,10 +50,10 @@ def enqueued(space: Space, source: str, folds: Iterable[Fold], corpus: str) -> E
         SpaceError: A configuration of a file does not fit the space; names every problem.
         LeakageError: The study saw speakers that this search holds out.
     """
-    entries = _entries(Path(source)) if source.endswith((".yaml", ".yml", ".json")) else None
-    if entries is not None:
-        return _from_file(space, Path(source), entries)
-    if source in known_spaces() or source.endswith((".yaml", ".yml", ".json")):
+    file = Path(source) if source.endswith((".yaml", ".yml", ".json")) else None
+    if file is not None and (entries := _entries(file)) is not None:
+        return _from_file(space, file, entries)
+    if file is not None or source in known_spaces():
         theirs = load_space(source)
         good = (partial(theirs.parameters, entry)[0] for entry in theirs.known_good)
         named = ((f"{source} {n}", whole(theirs, entry)) for n, entry in enumerate(good, start=1))

@@ -20,12 +20,21 @@ def study_corpus(study: Study) -> Corpus:
     """
     settings = study.settings
     corpus = taking_part(read_corpus(Path(settings.corpus), settings.reading), settings.protocol)
+    require_unchanged(study, corpus)
+    return corpus
+
+
+def require_unchanged(study: Study, corpus: Corpus) -> None:
+    """Make sure that these are the utterances a study was made on.
+
+    Raises:
+        StudyError: They are not.
+    """
     if corpus.digest != study.lock["corpus_digest"]:
         raise StudyError(
-            "The corpus has changed since the study was made",
+            "The corpus has changed since the study was made; its trials could not be compared any more",
             where=corpus.root,
             got=corpus.digest,
             allowed=study.lock["corpus_digest"],
-            hint="bring back the old labels and audio",
+            hint="bring back the old labels and audio, or start a new study",
         )
-    return corpus
